@@ -1,0 +1,1 @@
+"""Gameday: does a Kubernetes stack hold when things break under load?"""

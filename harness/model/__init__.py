@@ -1,0 +1,1 @@
+"""Plain types that everything speaks in; standard library only."""

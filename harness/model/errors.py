@@ -31,7 +31,9 @@ class HarnessError(Exception):
 class PlanError(HarnessError):
     """A file that a person wrote is wrong: *file*, *line* (1-based) and *field* (dotted) say where."""
 
-    def __init__(self, message: str, *, file: str = "", line: int | None = None, field: str = "", hint: str = "") -> None:
+    def __init__(
+        self, message: str, *, file: str = "", line: int | None = None, field: str = "", hint: str = ""
+    ) -> None:
         super().__init__(message, hint=hint)
         self.file = file
         self.line = line

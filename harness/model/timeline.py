@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -74,7 +75,7 @@ class Series:
         """The longest stretch of *window* without a sample, its two edges included."""
         part = self.within(window)
         edges = (window.start, *part.times, window.end)
-        return max(after - before for before, after in zip(edges, edges[1:], strict=False))
+        return max(after - before for before, after in itertools.pairwise(edges))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Reports: one format a file; pure functions of the record."""

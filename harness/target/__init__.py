@@ -1,0 +1,1 @@
+"""A stack to test, known by its doors alone."""

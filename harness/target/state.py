@@ -1,0 +1,71 @@
+"""The state of a target that a run must leave as it found it, read through the same doors that faults go through."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import kubernetes.client
+
+from harness.target.clients import boto3_client, kubernetes_client
+from harness.target.target import Target
+
+State = dict[str, Any]
+
+
+def read_state(target: Target) -> State:
+    """
+    What can be compared before and after: network ACL of each tagged subnet, what is left of a run's own ACLs, nodes
+    that are not Ready or cordoned, and deployments with less available than desired. Plain JSON.
+    """
+    api = kubernetes_client(target)
+    nodes = kubernetes.client.CoreV1Api(api).list_node(_request_timeout=10).items
+    state: State = {
+        "nodes_not_ready": sorted(n.metadata.name for n in nodes if not _is_ready(n)),
+        "nodes_cordoned": sorted(n.metadata.name for n in nodes if n.spec.unschedulable),
+        "deployments_unavailable": _unavailable(target, api),
+    }
+    if target.aws is not None:
+        state |= _network(target)
+    return state
+
+
+def differences(before: State, after: State) -> list[str]:
+    """What differs, one readable line each; empty when the state is restored."""
+    return [
+        f"{key}: was {before.get(key)}, is {after.get(key)}"
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key) != after.get(key)
+    ]
+
+
+def _is_ready(node: Any) -> bool:
+    return any(c.type == "Ready" and c.status == "True" for c in node.status.conditions or ())
+
+
+def _unavailable(target: Target, api: kubernetes.client.ApiClient) -> list[str]:
+    apps = kubernetes.client.AppsV1Api(api)
+    return sorted(
+        f"{namespace}/{item.metadata.name}"
+        for namespace in target.kubernetes.namespaces
+        for item in apps.list_namespaced_deployment(namespace, _request_timeout=10).items
+        if (item.status.available_replicas or 0) < (item.spec.replicas or 0)
+    )
+
+
+def _network(target: Target) -> State:
+    assert target.aws is not None  # noqa: S101 - the caller has seen to it; mypy has not
+    client = boto3_client(target, "ec2")
+    tags = [{"Name": f"tag:{key}", "Values": [value]} for key, value in target.aws.tags.items()]
+    subnets = {s["SubnetId"] for s in client.describe_subnets(Filters=tags)["Subnets"]}
+    acls = client.describe_network_acls()["NetworkAcls"]
+    return {
+        "network_acls": {
+            association["SubnetId"]: association["NetworkAclId"]
+            for acl in sorted(acls, key=lambda acl: acl["NetworkAclId"])
+            for association in acl["Associations"]
+            if association["SubnetId"] in subnets
+        },
+        "temporary_acls": sorted(
+            acl["NetworkAclId"] for acl in acls if any(t["Key"] == "gameday-run" for t in acl.get("Tags", []))
+        ),
+    }
