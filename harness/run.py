@@ -22,7 +22,7 @@ from types import FrameType
 from typing import Any
 
 from harness.chaos.chaos_process import ChaosProcess
-from harness.chaos.lease import Lease
+from harness.chaos.lease import Lease, register_process
 from harness.chaos.undo import UndoJournal
 from harness.load.locust_process import LoadProcess
 from harness.model.errors import HarnessError, TargetError
@@ -31,7 +31,7 @@ from harness.observe.collectors import for_target
 from harness.planfile import dump_plan
 from harness.rundir import RunDir, read_lines
 from harness.target.capabilities import Capability
-from harness.target.state import State, differences, read_state
+from harness.target.state import State, differences, read_state, unsettled
 from harness.target.target import Target
 
 RESTORED_WITHIN = 120.0  # nodes need their kubelets' next heartbeat and pods their back-off after a zone is back
@@ -64,6 +64,7 @@ def run(plan: Plan, target: Target, folder: RunDir, capabilities: Sequence[Capab
     Raises TargetError when the stack is not whole before the start (nothing was harmed then), Interrupted when it was
     stopped from outside. Whatever happens, faults are undone and the state is compared before this returns.
     """
+    _settle(plan, target, say)
     before = whole_state(target)
     folder.make()
     this = Run(plan, target, folder, say)
@@ -83,6 +84,19 @@ def run(plan: Plan, target: Target, folder: RunDir, capabilities: Sequence[Capab
         folder.append_event("runner", "run.ended", folder.path.name)
 
 
+def _settle(plan: Plan, target: Target, say: Say) -> None:
+    """Wait until the stack is as the plan wants to find it; TargetError when it does not come to rest in time."""
+    deadline = time.monotonic() + plan.settle.within
+    while waits := unsettled(target, plan.settle):
+        if time.monotonic() > deadline:
+            raise TargetError(
+                f"target {target.name!r} did not settle within {plan.settle.within:.0f} s: {'; '.join(waits)}",
+                hint="wait for it, look at `kubectl get hpa,nodes -A`, or raise settle.within in the plan",
+            )
+        say(f"waiting for the stack to settle: {waits[0]}")
+        time.sleep(2)
+
+
 def whole_state(target: Target) -> State:
     """The state before the run; TargetError when a fault of an earlier run, or any other, is still in it."""
     state = read_state(target)
@@ -98,7 +112,8 @@ def whole_state(target: Target) -> State:
 
 def _under_watch(this: Run, before: State) -> None:
     """Load and faults, with the watchdog standing by; then undo and compare."""
-    lease = Lease(this.folder)
+    # Whoever lost the lease must stop acting at once; the signal does that wherever the run stands.
+    lease = Lease(this.folder, on_lost=lambda: os.kill(os.getpid(), signal.SIGTERM))
     lease.start()
     _start_watchdog(this)
     try:
@@ -127,6 +142,8 @@ def _load_and_faults(this: Run) -> None:
     this.folder.append_event("runner", "load.starting", this.plan.load.profile)
     this.say("starting the load")
     load.start()
+    assert load.pid is not None  # noqa: S101 - it was started
+    register_process(this.folder, "load", load.pid)
     try:
         began = _first_stage(this, load)
         _drive(this, load, began)

@@ -1,0 +1,1 @@
+"""A whole stack on one machine, to try the harness on. The harness never imports it."""

@@ -1,0 +1,1 @@
+"""Chaos Toolkit in a process of its own, the undo journal and its watchdog."""

@@ -1,0 +1,1 @@
+"""Verifiers: one claim family a file; pure functions of the record."""

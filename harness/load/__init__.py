@@ -1,0 +1,1 @@
+"""Locust in a process of its own, and the record of every request."""

@@ -68,6 +68,15 @@ class Expectation:
 
 
 @dataclass(frozen=True, slots=True)
+class Settle:
+    """What is awaited, at most *within* seconds, before the run: a whole stack, and autoscalers at their minimum if asked."""
+
+    within: float = 0.0
+    hpas_at_minimum: bool = False
+    groups_at_minimum: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """One game-day, complete: nothing in it refers to anything that was not checked."""
 
@@ -79,6 +88,7 @@ class Plan:
     objectives: tuple[Objective, ...]
     expectations: tuple[Expectation, ...]
     file: str = ""
+    settle: Settle = field(default_factory=Settle)
 
     def stage_starts(self) -> dict[str, float]:
         """When each stage begins, in seconds since the load's start."""

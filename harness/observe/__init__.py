@@ -1,0 +1,1 @@
+"""Collectors: one source of evidence a file."""

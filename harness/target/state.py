@@ -6,6 +6,7 @@ from typing import Any
 
 import kubernetes.client
 
+from harness.model.plan import Settle
 from harness.target.clients import boto3_client, kubernetes_client
 from harness.target.target import Target
 
@@ -69,3 +70,30 @@ def _network(target: Target) -> State:
             acl["NetworkAclId"] for acl in acls if any(t["Key"] == "gameday-run" for t in acl.get("Tags", []))
         ),
     }
+
+
+def unsettled(target: Target, settle: Settle) -> list[str]:
+    """What a plan's `settle` still waits for, one readable line each."""
+    state = read_state(target)
+    waits = [f"{key.replace('_', ' ')}: {', '.join(v)}" for key, v in state.items() if key != "network_acls" and v]
+    if settle.hpas_at_minimum:
+        waits += _above_minimum_hpas(target)
+    if settle.groups_at_minimum and target.aws is not None:
+        client = boto3_client(target, "autoscaling")
+        names = list(target.aws.autoscaling_groups)
+        waits += [
+            f"group {group['AutoScalingGroupName']} has {len(group['Instances'])}, its minimum is {group['MinSize']}"
+            for group in client.describe_auto_scaling_groups(AutoScalingGroupNames=names)["AutoScalingGroups"]
+            if len(group["Instances"]) != group["MinSize"]
+        ]
+    return waits
+
+
+def _above_minimum_hpas(target: Target) -> list[str]:
+    api = kubernetes.client.AutoscalingV2Api(kubernetes_client(target))
+    return [
+        f"HPA {namespace}/{hpa.metadata.name} has {hpa.status.current_replicas}, its minimum is {hpa.spec.min_replicas}"
+        for namespace in target.kubernetes.namespaces
+        for hpa in api.list_namespaced_horizontal_pod_autoscaler(namespace, _request_timeout=10).items
+        if (hpa.status.current_replicas or 0) > (hpa.spec.min_replicas or 1)
+    ]

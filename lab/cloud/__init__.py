@@ -1,0 +1,1 @@
+"""AWS's API (moto) and the actuators that make its state real."""

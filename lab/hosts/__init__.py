@@ -1,0 +1,1 @@
+"""Network namespaces, programs, and the sweep that leaves nothing behind."""

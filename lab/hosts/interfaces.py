@@ -63,7 +63,11 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class PartStatus:
-    """How a part fares now: *state* is starting, running, stopped or dead; memory in bytes; cpu in seconds used."""
+    """
+    How a part fares now: *state* is starting, running, stopped or dead; memory in bytes; cpu in seconds used.
+
+    *reason* says why a part that is dead died.
+    """
 
     name: str
     host: str
@@ -72,6 +76,7 @@ class PartStatus:
     pid: int | None
     memory: int
     cpu: float
+    reason: str = ""
 
 
 class Hosts(Protocol):

@@ -1,0 +1,1 @@
+"""A real Kubernetes: control plane, nodes, registry, DNS, metrics and the Cluster Autoscaler."""

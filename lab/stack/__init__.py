@@ -1,0 +1,1 @@
+"""What runs in the lab: the shop, its data, its edge, its metrics."""

@@ -1,0 +1,1 @@
+"""Getting the programs that the lab is made of."""
