@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from harness import preview as previews
+from harness.chaos.processes import end_processes
 from harness.chaos.undo import UndoJournal
 from harness.exitcodes import OF_OUTCOME, ExitCode
 from harness.judge.judge import judge as judge_timeline
@@ -98,6 +99,7 @@ def undo(folder: RunFolder, target: TargetFile = DEFAULT_TARGET) -> None:
     if not journal.pending():
         OUT.print(f"{folder}: nothing is left to undo")
         return
+    end_processes(RunDir(folder))
     results = journal.replay(load_target(target))
     for result in results:
         OUT.print(str(result))

@@ -55,6 +55,7 @@ class Run:
     folder: RunDir
     say: Say
     chaos: dict[str, ChaosProcess] = field(default_factory=dict)
+    watchdogs: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
 
 def run(plan: Plan, target: Target, folder: RunDir, capabilities: Sequence[Capability], say: Say) -> None:
@@ -135,6 +136,7 @@ def _start_watchdog(this: Run) -> None:
         f"the watchdog (pid {watchdog.pid}) to stand by",
         failed=lambda: watchdog.poll() is not None,
     )
+    this.watchdogs.append(watchdog)
 
 
 def _load_and_faults(this: Run) -> None:
@@ -143,7 +145,8 @@ def _load_and_faults(this: Run) -> None:
     this.say("starting the load")
     load.start()
     assert load.pid is not None  # noqa: S101 - it was started
-    register_process(this.folder, "load", load.pid)
+    # Its grace: a load that is killed at once loses the requests that it has not written yet.
+    register_process(this.folder, "load", load.pid, grace=3)
     try:
         began = _first_stage(this, load)
         _drive(this, load, began)
@@ -195,6 +198,11 @@ def _drive(this: Run, load: LoadProcess, began: float) -> None:
 
 
 def _start_experiment(this: Run, experiment: Experiment) -> None:
+    if any(watchdog.poll() is not None for watchdog in this.watchdogs):
+        raise HarnessError(
+            f"the watchdog is gone, so experiment {experiment.name} is not started",
+            hint=f"look at {this.folder.logs / 'watchdog.log'}",
+        )
     this.say(f"experiment {experiment.name}")
     process = ChaosProcess(experiment, this.plan, this.target.file, this.folder)
     this.folder.append_event("runner", "experiment.started", experiment.name, {"file": experiment.file})

@@ -25,7 +25,7 @@ from lab.lock import DAEMON, LOCK, LabLock, holder
 DAEMON_LOG = "logs/daemon.log"
 _POLL = 0.1
 _ANSWER_WITHIN = 10.0
-_DOWN_WITHIN = 90.0
+_DOWN_WITHIN = float(os.environ.get("LAB_DOWN_WITHIN", "90"))
 
 
 def daemon_pid() -> int | None:

@@ -102,9 +102,11 @@ def _replaced(
     had = _ready(pods, window.start - 0.001)
     gone = [pod.gone(window.start - 0.001) for pod in killed]
     ready = had
-    for time in changes(tuple(pods), window.start, window.end):
+    scaled = _wanted(timeline, pods[0])
+    times = {*changes(tuple(pods), window.start, window.end), *(time for time, _ in scaled if time in window)}
+    for time in sorted(times):
         ready = _ready(pods, time)
-        wanted = min(had, _wanted(timeline, pods[0], time) or had)
+        wanted = min([had, *[replicas for at, replicas in scaled if at <= time][-1:]])
         if ready >= wanted and all(left is not None and left <= time for left in gone):
             return time, had, ready
     return None, had, ready
@@ -114,17 +116,15 @@ def _ready(pods: list[History], time: float) -> int:
     return sum((state := pod.at(time)) is not None and is_ready(state) for pod in pods)
 
 
-def _wanted(timeline: Timeline, pod: History, time: float) -> int | None:
-    """How many replicas the deployment that owns *pod* wanted at *time*; None when the record does not say."""
+def _wanted(timeline: Timeline, pod: History) -> list[tuple[float, int]]:
+    """How many replicas the deployment that owns *pod* wanted, and since when; empty when the record does not say."""
     namespace = pod.subject.partition("/")[0]
     deployment = _owner(pod).rpartition("/")[2].rpartition("-")[0]  # a ReplicaSet is <deployment>-<hash>
-    wanted: int | None = None
-    for event in timeline.events:
-        if event.kind in ("deployment.added", "deployment.changed") and event.subject == f"{namespace}/{deployment}":
-            if event.at > time:
-                break
-            wanted = int(event.value.get("spec") or 0)
-    return wanted
+    return [
+        (event.at, int(event.value.get("spec") or 0))
+        for event in timeline.events
+        if event.kind in ("deployment.added", "deployment.changed") and event.subject == f"{namespace}/{deployment}"
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,8 @@ VERIFIERS: Mapping[str, type[Verifier]] = {
     "everything_restored": EverythingRestored,
     "run_complete": RunComplete,
 }
-_BUILT_ON = ("load_delivered", "machine_not_saturated", "faults_injected", "evidence_complete", "run_complete")
+# What the others rest on, and so rests on nothing itself.
+_GROUND = frozenset(list(VERIFIERS)[list(VERIFIERS).index("load_delivered") :])
 
 
 def verifiers(plan: Plan) -> tuple[Verifier, ...]:
@@ -128,11 +129,13 @@ class _Ground:
 
 def _weighed(verifier: Verifier, verdict: Verdict, ground: _Ground) -> Verdict:
     """*verdict*, or inconclusive where what it rests on did not hold in its window; never better than it was."""
-    if verdict.claim in _BUILT_ON or verdict.claim == "everything_restored":
+    if verdict.claim in _GROUND:
         return verdict
     window = _evidence_window(verdict, ground.timeline)
     reasons = [*_cut_short(verdict, window, ground), *_load_reasons(verifier, verdict, window, ground)]
-    reasons += [*_machine_reasons(verifier, window, ground), *_fault_reasons(verifier, ground)]
+    reasons += _machine_reasons(verifier, window, ground)
+    if verdict.outcome is Outcome.PASS:  # what failed even without the fault stands
+        reasons += _fault_reasons(verifier, ground)
     return _demoted(verdict, reasons, "mend what is named here and run again") if reasons else verdict
 
 
@@ -174,7 +177,10 @@ def _fault_reasons(verifier: Verifier, ground: _Ground) -> Iterator[str]:
 
 
 def _overlap(one: Window, other: Window) -> bool:
-    return one.start <= other.end and other.start <= one.end
+    """Whether two windows share time; what only touches does not, but a moment lies in the window that holds it."""
+    if one.seconds == 0 or other.seconds == 0:
+        return one.start <= other.end and other.start <= one.end
+    return one.start < other.end and other.start < one.end
 
 
 def verdicts_to_json(verdicts: Sequence[Verdict]) -> str:

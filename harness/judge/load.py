@@ -54,7 +54,10 @@ def load_troubles(timeline: Timeline) -> list[Trouble]:
     for stage in timeline.plan.load.stages:
         ran = timeline.stage(stage.name)
         if ran is None:
-            found.append(Trouble(Window(0.0, math.inf), f"stage {stage.name!r} did not run to its end", own=True))
+            began = timeline.first("load.stage", stage.name)
+            since = began.at if began is not None else window.start + timeline.plan.stage_starts()[stage.name]
+            said = f"stage {stage.name!r} did not run to its end"
+            found.append(Trouble(Window(min(since, window.end), math.inf), said, own=True))
         elif ran.seconds < LEAST_STAGE * stage.seconds:
             said = f"stage {stage.name!r} lasted {ran.seconds:.0f} s of {stage.seconds:.0f} s"
             found.append(Trouble(ran, said, own=True))

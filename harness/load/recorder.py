@@ -92,10 +92,11 @@ class Recorder:
 
     def announce_stages(self) -> None:
         """Say when each stage begins, to the moment; end the test after the last one, if its shape does not."""
-        shape = self.environment.shape_class
+        shape, stages, at = self.environment.shape_class, self.stages(), 0.0
+        if not stages:
+            return
         zero = shape.start_time
-        at = 0.0
-        for stage in self.stages():
+        for stage in stages:
             gevent.sleep(max(0.0, zero + at - time.perf_counter()))
             value = {"users": stage.users, "seconds": stage.seconds}
             self.run.append_event("load", "load.stage", stage.name, value)
@@ -105,9 +106,12 @@ class Recorder:
             gevent.spawn(self.environment.runner.quit)
 
     def stages(self) -> tuple[Stage, ...]:
-        """The stages that phases are named by: the plan's, or the profile's own when it is run without a plan."""
+        """The stages that phases are named by: the plan's, or the profile's own when it is run without; else none."""
         planned = os.environ.get("GAMEDAY_STAGES")
-        return parse_stages(planned) if planned else tuple(self.environment.shape_class.stages)
+        if planned:
+            return parse_stages(planned)
+        shape = self.environment.shape_class
+        return tuple(shape.stages) if isinstance(shape, StagedShape) else ()
 
     def pulse(self) -> None:
         """Measure how late the event loop comes: by so much any answer may be stamped late."""

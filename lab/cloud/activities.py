@@ -54,8 +54,9 @@ class Activities:
         self._kept: deque[Activity] = deque(maxlen=KEPT)
 
     def launching(self, group: str, instance: str, cause: str) -> Activity:
-        """The launch of *instance* begins."""
-        return self._begin(Activity(group, instance, f"Launching a new EC2 instance: {instance}", cause))
+        """The launch of *instance* begins; empty when EC2 refused to make one."""
+        which = f": {instance}" if instance else ""
+        return self._begin(Activity(group, instance, f"Launching a new EC2 instance{which}", cause))
 
     def terminating(self, group: str, instance: str, cause: str) -> Activity:
         """The termination of *instance* begins."""

@@ -110,6 +110,7 @@ _leaving: list[Any] = []
 
 def install() -> None:
     """From now on moto's Auto Scaling is this."""
+    LabGroup.__name__ = moto_autoscaling.FakeAutoScalingGroup.__name__  # moto's answers go by the class's name
     moto_autoscaling.FakeAutoScalingGroup = LabGroup
     backend = moto_autoscaling.AutoScalingBackend
     backend.terminate_instance = terminate_instance

@@ -12,8 +12,9 @@ from pathlib import Path
 from lab.cloud.door import Door
 from lab.cloud.instances import InstanceActuator
 from lab.cloud.network_acls import FABRIC, Fabric, NetworkAclActuator
-from lab.cloud.seed import Seeded, seed, write_credentials
+from lab.cloud.seed import seed, write_credentials
 from lab.context import AWS, Lab
+from lab.errors import LabError
 from lab.hosts.interfaces import Nodes, Part
 
 PORT = 5000
@@ -23,11 +24,11 @@ FIRST_ROUND_WITHIN = 20.0
 log = logging.getLogger(__name__)
 
 
-class ActuatorsNotReady(Exception):
+class ActuatorsNotReady(LabError):
     """An actuator did not reach the cloud or the fabric in time."""
 
 
-def start_cloud(lab: Lab) -> Seeded:
+def start_cloud(lab: Lab) -> None:
     """The AWS server answers at ENDPOINT and holds the lab's subnets and groups; `aws-credentials` is written."""
     door = Door(ENDPOINT)
     try:
@@ -37,7 +38,7 @@ def start_cloud(lab: Lab) -> Seeded:
     finally:
         door.close()
     write_credentials(lab.state / CREDENTIALS)
-    return seed(ENDPOINT, lab.settings)
+    seed(ENDPOINT, lab.settings)
 
 
 def _checkout() -> Path:
@@ -70,8 +71,8 @@ class Actuators:
             if not first.wait(FIRST_ROUND_WITHIN):
                 self.stop()
                 raise ActuatorsNotReady(
-                    f"the {name} actuator did not finish a round in {FIRST_ROUND_WITHIN:.0f} s; its warnings are in the "
-                    "daemon's log, the cloud's words in logs/cloud.log"
+                    f"the {name} actuator did not finish a round in {FIRST_ROUND_WITHIN:.0f} s",
+                    hint="its warnings are in the daemon's log, what the cloud said is in logs/cloud.log",
                 )
 
     @property

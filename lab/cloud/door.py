@@ -9,10 +9,11 @@ from typing import Any
 
 import httpx
 
+from lab.errors import LabError
 from lab.hosts.interfaces import Instance
 
 
-class CloudUnreachable(Exception):
+class CloudUnreachable(LabError):
     """The cloud did not answer, or not sensibly; nothing may be concluded from it."""
 
 

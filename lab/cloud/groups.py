@@ -14,6 +14,7 @@ from typing import Any
 from moto.autoscaling import models as moto_autoscaling
 from moto.autoscaling.exceptions import ValidationError
 from moto.core.utils import utcnow
+from moto.ec2.exceptions import EC2ClientError
 
 from lab.cloud.activities import ACTIVITIES, Activity, stamp
 
@@ -110,9 +111,7 @@ class LabGroup(moto_autoscaling.FakeAutoScalingGroup):  # type: ignore[misc]  # 
         if activity is not None and not instance.launch_error:
             activity.finish("Cancelled", "The instance was stopped or terminated before it ran.")
         elif activity is not None:
-            self._failures += 1
-            wait = min(LONGEST_BACKOFF, 5.0 * 2 ** (self._failures - 1))
-            self._not_before = utcnow() + timedelta(seconds=wait)
+            self._back_off()
             activity.finish("Failed", f"{instance.launch_error} Launching EC2 instance failed.")
 
     def _check_health(self, state: Any) -> None:
@@ -141,7 +140,11 @@ class LabGroup(moto_autoscaling.FakeAutoScalingGroup):  # type: ignore[misc]  # 
             return
         there = len(self._in(*COUNTED))
         known = {state.instance.id for state in self.instance_states}
-        super().replace_autoscaling_group_instances(count, self.get_propagated_tags())
+        try:
+            super().replace_autoscaling_group_instances(count, self.get_propagated_tags())
+        except EC2ClientError as error:
+            self._refused(str(error))
+            return
         cause = (
             f"{self._why}  At {stamp()} an instance was started in response to a difference between desired and "
             f"actual capacity, increasing the capacity from {there} to {there + count}."
@@ -150,6 +153,15 @@ class LabGroup(moto_autoscaling.FakeAutoScalingGroup):  # type: ignore[misc]  # 
             if state.instance.id not in known and state.instance.state == "pending":
                 state.lifecycle_state = "Pending"
                 self._launches[state.instance.id] = ACTIVITIES.launching(self.name, state.instance.id, cause)
+
+    def _refused(self, why: str) -> None:
+        self._back_off()
+        ACTIVITIES.launching(self.name, "", self._why).finish("Failed", f"{why} Launching EC2 instance failed.")
+
+    def _back_off(self) -> None:
+        self._failures += 1
+        wait = min(LONGEST_BACKOFF, 5.0 * 2 ** (self._failures - 1))
+        self._not_before = utcnow() + timedelta(seconds=wait)
 
     def _shrink(self, count: int) -> None:
         if self._suspended("Terminate"):

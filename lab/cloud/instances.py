@@ -100,19 +100,24 @@ class InstanceActuator:
 
     def round(self, wait: float) -> Cloud:
         """One comparison: tell the cloud what is real, wait up to *wait* seconds for news, act."""
-        cloud = self._door.sync(self.observe(), self._generation, wait)
+        machines, busy = self.observe()
+        cloud = self._door.sync(machines, self._generation, wait)
         self._generation = cloud.generation
-        with self._lock:
-            busy = frozenset(self._work)
-        self._act(decide(cloud.instances, self.observe(), busy))
+        self._act(decide(cloud.instances, machines, busy))
         return cloud
 
-    def observe(self) -> Machines:
-        """What is real now. A machine with work under way is neither alive nor gone until that has ended."""
-        alive = self._nodes.alive()
+    def observe(self) -> tuple[Machines, frozenset[str]]:
+        """
+        What is real now, and what has work under way; a machine that is being booted is not yet alive.
+
+        The work is looked at first: what ends while the machines are being counted still passes for busy, so that
+        a count from before its end never starts it a second time.
+        """
         with self._lock:
-            booting = {name for name, work in self._work.items() if work.kind == "boot"}
-            return Machines(frozenset(alive) - booting, frozenset(self._gone - alive), dict(self._failed))
+            busy = {name: work.kind for name, work in self._work.items()}
+        alive = frozenset(name for name in self._nodes.alive() if busy.get(name) != "boot")
+        with self._lock:
+            return Machines(alive, frozenset(self._gone) - alive, dict(self._failed)), frozenset(busy)
 
     def _act(self, actions: Actions) -> None:
         with self._lock:
@@ -120,7 +125,8 @@ class InstanceActuator:
                 self._gone.discard(name)
                 self._failed.pop(name, None)
             for name in actions.cancel:
-                self._work[name].cancelled.set() if name in self._work else None
+                if name in self._work:
+                    self._work[name].cancelled.set()
         for instance in actions.boot:
             self._begin("boot", instance.id, lambda work, it=instance: self._boot(it, work))  # type: ignore[misc]
         for name in actions.destroy:

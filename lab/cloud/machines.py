@@ -16,10 +16,10 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from moto.core.utils import utcnow
-from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.exceptions import EC2ClientError, FilterNotImplementedError
 from moto.ec2.models import instances as moto_instances
 
-from lab.cloud.slots import address_of, next_slot, pods_of, slot_of
+from lab.cloud.slots import NoFreeAddress, address_of, next_slot, pods_of, slot_of
 from lab.context import SUBNETS
 from lab.hosts.interfaces import Subnet
 
@@ -81,7 +81,10 @@ class LabInstance(moto_instances.Instance):  # type: ignore[misc]  # moto is not
     def _free_address(self, zone: Subnet) -> IPv4Address:
         others = (other for other in self.ec2_backend.all_instances() if getattr(other, "zone", None) == zone)
         taken = {slot_of(zone, IPv4Address(other.private_ip)) for other in others if other.state != "terminated"}
-        slot = next_slot(zone, taken, _last_slot.get(zone.name, -1))
+        try:
+            slot = next_slot(zone, taken, _last_slot.get(zone.name, -1))
+        except NoFreeAddress as error:
+            raise EC2ClientError("InsufficientFreeAddressesInSubnet", str(error)) from error
         _last_slot[zone.name] = slot
         return address_of(zone, slot)
 
@@ -119,6 +122,21 @@ class LabInstance(moto_instances.Instance):  # type: ignore[misc]  # moto is not
             return dict(super().instance_status)
         failed = {"Name": "reachability", "Status": "failed", "ImpairedSince": self.impaired_since}
         return {"Details": [failed], "Status": "impaired"}
+
+    def applies(self, filters: list[dict[str, Any]]) -> bool:
+        """Whether `DescribeInstanceStatus` shows it; moto lets all pass a filter that it does not know."""
+        values = {
+            "instance-state-name": self.state,
+            "instance-state-code": str(self.state_code),
+            "instance-status.status": self.instance_status["Status"],
+            "instance-status.reachability": self.instance_status.get("Details", [{"Status": ""}])[0]["Status"],
+            "system-status.status": self.system_status["Status"],
+            "availability-zone": self.availability_zone,
+        }
+        for each in filters or []:
+            if each["name"] not in values:
+                raise FilterNotImplementedError(each["name"], "DescribeInstanceStatus")
+        return all(values[each["name"]] in each["values"] for each in filters or [])
 
     def _become(self, state: str) -> Any:
         previous = copy.copy(self._state)
@@ -200,4 +218,6 @@ class LabInstance(moto_instances.Instance):  # type: ignore[misc]  # moto is not
 
 def install() -> None:
     """From now on moto makes instances of this kind."""
+    # moto finds an answer's `InstanceId` as the `id` of an object whose class is called Instance.
+    LabInstance.__name__ = moto_instances.Instance.__name__
     moto_instances.Instance = LabInstance

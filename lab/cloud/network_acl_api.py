@@ -7,6 +7,7 @@ from typing import Any
 from moto.ec2.exceptions import EC2ClientError, InvalidNetworkAclIdError
 from moto.ec2.models import network_acls as moto_acls
 from moto.ec2.responses import network_acls as responses
+from moto.ec2.utils import is_filter_matching
 
 NUMBERS = {"tcp": "6", "udp": "17", "icmp": "1", "all": "-1"}
 LAST_RULE = 32767
@@ -84,11 +85,14 @@ def replace_network_acl_association(self: Any, association_id: str, network_acl_
 
 
 def describe_network_acls(self: Any, network_acl_ids: list[str] | None = None, filters: Any = None) -> Any:
-    """An ACL that is not there is named as such; moto speaks of a route table."""
+    """An ACL that is not there is named as such, and of a filter's values any will do; moto wants all of them."""
     for acl_id in network_acl_ids or []:
         if acl_id not in self.network_acls:
             raise InvalidNetworkAclIdError(acl_id)
-    return _moto_describe(self, network_acl_ids, filters)
+    found: list[Any] = _moto_describe(self, network_acl_ids, None)
+    for name, values in (filters or {}).items():
+        found = [acl for acl in found if any(is_filter_matching(acl, name, [value]) for value in values)]
+    return found
 
 
 def entries(self: Any) -> list[Any]:

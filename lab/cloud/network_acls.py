@@ -18,6 +18,7 @@ from ipaddress import IPv4Network
 from typing import Any
 
 from lab.cloud.door import CloudUnreachable, Door
+from lab.errors import LabError
 
 TABLE = "gameday_acl"
 FABRIC = "/run/netns/gd-fabric"
@@ -31,7 +32,7 @@ log = logging.getLogger(__name__)
 Document = Mapping[str, Any]
 
 
-class FabricRefused(Exception):
+class FabricRefused(LabError):
     """nft did not take the rules; carries what it said."""
 
 

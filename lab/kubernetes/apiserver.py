@@ -51,5 +51,7 @@ def _flags(certificates: pki.Pki) -> tuple[str, ...]:
         *pair("proxy-client-cert-file", "proxy-client-key-file", pki.FRONT_PROXY_CLIENT),
         # There is no kube-proxy on this host: aggregated calls go to the endpoint, not to the Service's address.
         "--enable-aggregator-routing=true",
+        # It asks etcd to report its progress, which 3.4 cannot, and would wait for it in vain each second.
+        "--feature-gates=SizeBasedListCostEstimate=false",
         "--profiling=false",
     )

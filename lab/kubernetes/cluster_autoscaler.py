@@ -20,7 +20,7 @@ DELAY_AFTER_ADD = "60s"
 
 
 def start(lab: Lab) -> None:
-    """It runs, and has looked at the cluster without error."""
+    """It runs; its first look at the cluster comes within a scan interval."""
     apply.apply(lab, apply.read(apply.MANIFESTS / "cluster-autoscaler.yaml"))
     folder = lab.state / "parts" / "cluster-autoscaler"
     folder.mkdir(parents=True, exist_ok=True)
@@ -54,7 +54,6 @@ def start(lab: Lab) -> None:
                 f"--address={APISERVER.address}:{PORT}",
                 "--v=2",
             ),
-            # 500 as long as no look at the cluster has succeeded.
             ready=http_ok(f"http://{APISERVER.address}:{PORT}/health-check"),
             ready_within=60,
         )

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import socket
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 
 from lab.context import DNS, SUBNETS, Lab
@@ -16,6 +17,7 @@ from lab.hosts.interfaces import Host, Instance, Part
 from lab.kubernetes import images, pki, registry
 from lab.kubernetes.answers import http_ok
 from lab.kubernetes.node_config import (
+    KERNEL_SETTINGS,
     KUBELET_HEALTH_PORT,
     Machine,
     NodeFolder,
@@ -51,7 +53,7 @@ class KubernetesNodes:
         for place in (folder.config, *folder.bound().values()):
             place.mkdir(parents=True, exist_ok=True)
         self._issue(instance, folder)
-        _write_files(instance, folder, images.push_pause(self._lab))
+        _write_files(instance, folder, self._pause)
         host = Host(instance.id, SUBNETS[instance.zone], instance.address, instance.pods)
         self._lab.hosts.add(host)
         # The kubelet wants its root in every hierarchy before it starts.
@@ -81,8 +83,13 @@ class KubernetesNodes:
             if name.endswith("-kubelet") and part_name(name.removesuffix("-kubelet"), "containerd") in running
         )
 
+    @cached_property
+    def _pause(self) -> str:
+        # Once, with the first node: a registry that fails later fails pulls, as it should, and not boots.
+        return images.push_pause(self._lab)
+
     def _folder(self, instance_id: str) -> NodeFolder:
-        return NodeFolder(self._lab.state / "nodes" / instance_id)
+        return NodeFolder(self._lab.state / "nodes" / instance_id, self._lab.state / "logs" / "nodes" / instance_id)
 
     def _issue(self, instance: Instance, folder: NodeFolder) -> None:
         name = node_name(instance.id)
@@ -106,7 +113,8 @@ class KubernetesNodes:
         marker.unlink(missing_ok=True)
         for fixed in folder.bound():
             Path(fixed).mkdir(parents=True, exist_ok=True)
-        binds = [f"mount --bind {shlex.quote(str(own))} {fixed}" for fixed, own in folder.bound().items()]
+        bound = {**folder.bound(), **_own_kernel_settings(folder)}
+        binds = [f"mount --bind {shlex.quote(str(own))} {fixed}" for fixed, own in bound.items()]
         script = " && ".join([*binds, f"touch {shlex.quote(str(marker))}", "exec sleep infinity"])
         argv = ("unshare", "--mount", "--propagation", "private", "--", "sh", "-c", script)
         self._start("machine", host, argv, ready=marker.exists)
@@ -158,7 +166,7 @@ def this_machine() -> Machine:
 def _write_files(instance: Instance, folder: NodeFolder, pause: str) -> None:
     own = folder.config
     files = {
-        "containerd.toml": containerd_toml(folder, registry.ENDPOINT, pause),
+        "containerd.toml": containerd_toml(folder, pause),
         f"registries/{registry.ENDPOINT}/hosts.toml": registry_hosts_toml(registry.ENDPOINT),
         "cni/10-pods.conflist": cni_conflist(instance),
         "kubelet.yaml": kubelet_config(instance, folder, this_machine()),
@@ -168,6 +176,15 @@ def _write_files(instance: Instance, folder: NodeFolder, pause: str) -> None:
     for name, content in files.items():
         (own / name).parent.mkdir(parents=True, exist_ok=True)
         (own / name).write_text(content)
+
+
+def _own_kernel_settings(folder: NodeFolder) -> dict[str, Path]:
+    """Fixed path → a file with what the machine has there; what the node writes stays in the file."""
+    own = {f"/proc/sys/{name}": folder.path / "sysctl" / name for name in KERNEL_SETTINGS}
+    for fixed, file in own.items():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(Path(fixed).read_text())
+    return own
 
 
 def _accepts(path: Path) -> Callable[[], bool]:

@@ -41,6 +41,8 @@ class NodeFolder:
     """Where a node keeps its files; what must lie at a fixed path is bound there in the node's mount namespace."""
 
     path: Path
+    # Outlives the machine: what a terminated instance's containers said is evidence.
+    logs: Path
 
     @property
     def config(self) -> Path:
@@ -51,11 +53,22 @@ class NodeFolder:
         """Fixed path → folder of the node that lies there for the node's own programs."""
         return {
             "/run": self.path / "run",
-            "/var/log": self.path / "log",
+            "/var/log": self.logs,
             "/var/lib/kubelet": self.path / "kubelet",
             "/var/lib/containerd": self.path / "containerd",
             "/var/lib/cni": self.path / "cni",
         }
+
+
+# The kernel settings that a kubelet makes its own: on a machine that is more than a node it gets files instead.
+KERNEL_SETTINGS = (
+    "vm/overcommit_memory",
+    "vm/panic_on_oom",
+    "kernel/panic",
+    "kernel/panic_on_oops",
+    "kernel/keys/root_maxkeys",
+    "kernel/keys/root_maxbytes",
+)
 
 
 def node_name(instance_id: str) -> str:
@@ -84,7 +97,7 @@ def node_labels(instance: Instance) -> dict[str, str]:
     }
 
 
-def containerd_toml(folder: NodeFolder, registry: str, pause: str) -> str:
+def containerd_toml(folder: NodeFolder, pause: str) -> str:
     """The container runtime: only the plugins that a node needs, networking by CNI, images over plain HTTP."""
     return f"""\
 version = 2
@@ -116,7 +129,6 @@ bin_dir = "/usr/lib/cni"
 conf_dir = "{folder.config}/cni"
 [plugins."io.containerd.grpc.v1.cri".registry]
 config_path = "{folder.config}/registries"
-# {registry} is named in registries/{registry}/hosts.toml.
 """
 
 
@@ -174,7 +186,6 @@ def kubelet_config(instance: Instance, folder: NodeFolder, machine: Machine) -> 
         "cgroupRoot": f"/gameday/{node_cgroup(instance.id)}",
         "failCgroupV1": False,
         "failSwapOn": False,
-        "localStorageCapacityIsolation": False,
         "makeIPTablesUtilChains": False,
         "oomScoreAdj": 0,
         "maxPods": MAX_PODS,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import yaml
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -102,10 +103,10 @@ class Pki:
 
     def issue(self, name: str, subject: Subject, authority: str = CA) -> None:
         """The certificate *name* for *subject* exists, is signed by *authority* and has a month left."""
-        if _good(self.certificate(name)) and self.key(name).exists():
+        issuer = x509.load_pem_x509_certificate(self.certificate(authority).read_bytes())
+        if self.key(name).exists() and _good(self.certificate(name), issuer):
             return
         key = ec.generate_private_key(ec.SECP256R1())
-        issuer = x509.load_pem_x509_certificate(self.certificate(authority).read_bytes())
         signer = serialization.load_pem_private_key(self.key(authority).read_bytes(), None)
         assert isinstance(signer, ec.EllipticCurvePrivateKey)  # noqa: S101  we made it
         certificate = (
@@ -146,7 +147,7 @@ class Pki:
 
     def issue_authority(self, name: str, common_name: str) -> None:
         """The authority *name* exists; it signs itself."""
-        if _good(self.certificate(name)) and self.key(name).exists():
+        if self.key(name).exists() and _good(self.certificate(name)):
             return
         key = ec.generate_private_key(ec.SECP256R1())
         subject = Subject(common_name)
@@ -188,11 +189,17 @@ def start(lab: Lab) -> None:
     _write_private(lab.state / "kubeconfig", pki.kubeconfig("gameday").read_bytes())
 
 
-def _good(certificate: Path) -> bool:
-    if not certificate.exists():
+def _good(path: Path, issuer: x509.Certificate | None = None) -> bool:
+    if not path.exists():
         return False
-    ends = x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
-    return ends - datetime.now(UTC) > timedelta(days=LEAST_DAYS_LEFT)
+    certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    if certificate.not_valid_after_utc - datetime.now(UTC) <= timedelta(days=LEAST_DAYS_LEFT):
+        return False
+    try:
+        certificate.verify_directly_issued_by(issuer or certificate)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
 
 
 def _name(subject: Subject) -> x509.Name:

@@ -12,6 +12,7 @@ import psycopg
 from psycopg import sql
 
 from lab.context import POSTGRES, Lab
+from lab.errors import CommandFailed
 from lab.hosts.interfaces import Part
 from lab.stack import seed
 
@@ -39,10 +40,6 @@ SETTINGS = {
 }
 
 
-class InitialiseFailed(Exception):
-    """Initdb failed; the message has its command and what it said."""
-
-
 @dataclass(frozen=True, slots=True)
 class Server:
     """A server below *folder*, which only the system's user postgres may enter, at *address* and *port*."""
@@ -68,7 +65,7 @@ class Server:
         return f"postgresql://{DATABASE}:{self.password.read_text()}@{self.address}:{self.port}/{DATABASE}"
 
     def initialise(self) -> None:
-        """The data directory exists; raises InitialiseFailed."""
+        """The data directory exists; raises CommandFailed."""
         self.folder.mkdir(parents=True, exist_ok=True)
         shutil.chown(self.folder, USER, USER)
         self.folder.chmod(0o700)
@@ -94,7 +91,7 @@ class Server:
             argv, user=USER, group=USER, extra_groups=[], cwd="/", capture_output=True, text=True, check=False
         )
         if done.returncode != 0:
-            raise InitialiseFailed(f"{' '.join(argv)} (as {USER}): exit code {done.returncode}\n{done.stderr[-2000:]}")
+            raise CommandFailed(["runuser", "-u", USER, "--", *argv], done.returncode, done.stderr)
 
     def argv(self) -> tuple[str, ...]:
         """The server's command line."""

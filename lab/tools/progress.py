@@ -12,19 +12,20 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-Style = Literal["auto", "plain", "quiet"]
+Style = Literal["auto", "plain", "silent"]
 
 
 class Progress:
     """
     What is being done and since when, on standard error.
 
-    *style* auto is live on a terminal and plain elsewhere; quiet says nothing but lasting lines.
+    *style* auto is live on a terminal and plain elsewhere; silent says nothing at all.
     *every* is the seconds between two plain lines.
     """
 
     def __init__(self, title: str, style: Style = "auto", every: float = 10.0) -> None:
         self.title = title
+        self._silent = style == "silent"
         self._doing = ""
         self._started = time.monotonic()
         self._console = Console(file=sys.stderr, highlight=False, soft_wrap=True)
@@ -33,7 +34,7 @@ class Progress:
         self._ticker: threading.Thread | None = None
         if style == "auto" and self._console.is_terminal:
             self._live = Live(get_renderable=self._line, console=self._console, transient=True, refresh_per_second=4)
-        elif style != "quiet":
+        elif style != "silent":
             self._ticker = threading.Thread(target=self._tick, args=(every,), name="progress", daemon=True)
 
     @property
@@ -63,7 +64,8 @@ class Progress:
 
     def say(self, text: str) -> None:
         """Print a line that stays."""
-        self._console.print(text, markup=False)
+        if not self._silent:
+            self._console.print(text, markup=False)
 
     def doing(self, text: str) -> None:
         """Show *text* as what is being done now."""

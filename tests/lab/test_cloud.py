@@ -82,7 +82,7 @@ class Aws:
         self.name = GROUP
 
     def groups(self) -> list[dict[str, Any]]:
-        return self.autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"]
+        return list(self.autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"])
 
     def group(self) -> dict[str, Any]:
         return next(group for group in self.groups() if group["AutoScalingGroupName"] == self.name)
@@ -99,13 +99,13 @@ class Aws:
         return [each["InstanceId"] for each in self.group()["Instances"]]
 
     def instance(self, name: str) -> dict[str, Any]:
-        return self.ec2.describe_instances(InstanceIds=[name])["Reservations"][0]["Instances"][0]
+        return dict(self.ec2.describe_instances(InstanceIds=[name])["Reservations"][0]["Instances"][0])
 
     def state(self, name: str) -> str:
-        return self.instance(name)["State"]["Name"]
+        return str(self.instance(name)["State"]["Name"])
 
     def activities(self) -> list[dict[str, Any]]:
-        return self.autoscaling.describe_scaling_activities(AutoScalingGroupName=self.name)["Activities"]
+        return list(self.autoscaling.describe_scaling_activities(AutoScalingGroupName=self.name)["Activities"])
 
     def activity_of(self, instance: str, verb: str) -> dict[str, Any]:
         return next(
@@ -243,6 +243,9 @@ def test_a_machine_that_died_is_seen_impaired_then_replaced(aws: Aws) -> None:
         ),
         "the status check fails",
     )
+    impaired = [{"Name": "instance-status.status", "Values": ["impaired"]}]
+    found = aws.ec2.describe_instance_status(Filters=impaired)["InstanceStatuses"]
+    assert [each["InstanceId"] for each in found] == [victim]
     eventually(lambda: aws.state(victim) == "terminated", "the dead instance is terminated")
     (successor,) = aws.settled()
     assert successor != victim
@@ -278,6 +281,7 @@ def test_a_stopped_instance_is_unhealthy_and_one_outside_a_group_starts_again(aw
 
 
 def test_a_boot_that_fails_is_a_failed_activity_and_is_tried_again_later(aws: Aws) -> None:
+    aws.settled()
     aws.nodes.refuse.add(aws.name)
     aws.desire(2)
     failed = eventually(lambda: [a for a in aws.activities() if a["StatusCode"] == "Failed"], "a failed activity")[0]
@@ -290,6 +294,7 @@ def test_a_boot_that_fails_is_a_failed_activity_and_is_tried_again_later(aws: Aw
 
 
 def test_suspended_processes_hold_back_and_resume_lets_go(aws: Aws) -> None:
+    aws.settled()
     aws.autoscaling.suspend_processes(AutoScalingGroupName=aws.name, ScalingProcesses=["Launch"])
     aws.desire(2)
     assert aws.lifecycles() == ["InService"]
@@ -357,15 +362,18 @@ def test_network_acl_calls_behave_as_on_aws(cloud: Aws) -> None:
     assert {tag["Key"]: tag["Value"] for tag in found["Tags"]} == {"gameday": "run-1", "more": "yes"}
     assert [e["RuleNumber"] for e in found["Entries"] if not e["Egress"]] == [100, 200, 32767]
     assert found["Entries"][1]["PortRange"] == {"From": 80, "To": 90}
+    either = [{"Name": "association.subnet-id", "Values": list(seeded.subnets.values())}]
+    assert len(ec2.describe_network_acls(Filters=either)["NetworkAcls"]) == 1, "any of a filter's values will do"
     old = next(a["NetworkAclAssociationId"] for a in default["Associations"] if a["SubnetId"] == subnet)
     new = ec2.replace_network_acl_association(AssociationId=old, NetworkAclId=made["NetworkAclId"])["NewAssociationId"]
     assert new != old
     (now,) = ec2.describe_network_acls(Filters=by_subnet)["NetworkAcls"]
+    assert len(ec2.describe_network_acls(Filters=either)["NetworkAcls"]) == 2
     assert now["NetworkAclId"] == made["NetworkAclId"]
     assert now["Associations"] == [
         {"NetworkAclAssociationId": new, "NetworkAclId": made["NetworkAclId"], "SubnetId": subnet}
     ]
-    refused = {
+    refused: dict[str, Callable[[], object]] = {
         "InvalidAssociationID.NotFound": lambda: ec2.replace_network_acl_association(
             AssociationId=old, NetworkAclId=default["NetworkAclId"]
         ),
@@ -389,5 +397,5 @@ def test_network_acl_calls_behave_as_on_aws(cloud: Aws) -> None:
     assert still["Associations"] == now["Associations"], "a refused call leaves the association alone"
     ec2.replace_network_acl_association(AssociationId=new, NetworkAclId=default["NetworkAclId"])
     ec2.delete_network_acl(NetworkAclId=made["NetworkAclId"])
-    with pytest.raises(ClientError, match="InvalidNetworkAclID.NotFound"):
+    with pytest.raises(ClientError, match=r"InvalidNetworkAclID\.NotFound"):
         ec2.describe_network_acls(NetworkAclIds=[made["NetworkAclId"]])

@@ -54,21 +54,25 @@ def kill_pods(
     ready = ready_pods(core, session.target, selector, namespace)
     chosen = choose(ready, wanted(len(ready), count, percentage), f"{session.seed}/{session.experiment}")
     began = time.time()
-    for pod in chosen:
-        _delete(core, pod, grace_period)
-    left = settle(lambda: _left(core, chosen), lambda pods: not pods, GONE_WITHIN + grace_period)
-    if left:
-        raise TargetError(
-            f"{', '.join(map(str, left))} still there after {GONE_WITHIN + grace_period:.0f} s",
-            hint="does a finalizer hold it, or is its node lost?",
-        )
+    refused = {pod: said for pod in chosen if (said := _delete(core, pod, grace_period))}
+    asked = [pod for pod in chosen if pod not in refused]
+    left = settle(lambda: _left(core, asked), lambda pods: not pods, GONE_WITHIN + grace_period)
+    wrong = refused | dict.fromkeys(left, "is still there")
+    killed = [pod for pod in chosen if pod not in wrong]
     details = {
-        "pods": [asdict(pod) for pod in chosen],
+        "pods": [asdict(pod) for pod in killed],
         "selector": selector,
         "ready_before": len(ready),
         "gone_after": round(time.time() - began, 3),
     }
-    return session.injected("kill_pods", [str(pod) for pod in chosen], details, stamp=began)
+    # Also when it is not all: harm that was done belongs into the record.
+    harm = session.injected("kill_pods", [str(pod) for pod in killed], details, stamp=began) if killed else {}
+    if wrong:
+        raise TargetError(
+            f"{len(killed)} of {len(chosen)} pods were killed: {'; '.join(f'{pod} {said}' for pod, said in wrong.items())}",
+            hint="does a finalizer hold a pod, is its node lost, or is something else deleting pods too?",
+        )
+    return harm
 
 
 def preview_kill_pods(target: Target, arguments: Mapping[str, Any]) -> Harm:
@@ -135,12 +139,20 @@ def _is_ready(pod: Any) -> bool:
     return pod.metadata.deletion_timestamp is None and any(c.type == "Ready" and c.status == "True" for c in conditions)
 
 
-def _delete(core: Any, pod: Pod, grace_period: int) -> None:
-    """Delete exactly this pod: the uid keeps a successor of the same name (StatefulSet) from being hit."""
+def _delete(core: Any, pod: Pod, grace_period: int) -> str:
+    """
+    Delete exactly this pod; what the API says against it, or nothing.
+
+    The uid keeps a successor of the same name (StatefulSet) from being hit.
+    """
     options = kubernetes.client.V1DeleteOptions(
         grace_period_seconds=grace_period, preconditions=kubernetes.client.V1Preconditions(uid=pod.uid)
     )
-    core.delete_namespaced_pod(pod.name, pod.namespace, body=options, _request_timeout=10)
+    try:
+        core.delete_namespaced_pod(pod.name, pod.namespace, body=options, _request_timeout=10)
+    except kubernetes.client.ApiException as error:
+        return f"was not deleted: {error.status} {error.reason}"
+    return ""
 
 
 def _left(core: Any, pods: Sequence[Pod]) -> list[Pod]:

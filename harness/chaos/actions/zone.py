@@ -167,13 +167,17 @@ def _associate(client: Any, subnet: str, acl: str) -> None:
 
 
 def _associations(client: Any, subnets: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """For each subnet the id of its association, which every replacement changes, and its ACL."""
-    filters = [{"Name": "association.subnet-id", "Values": sorted(subnets)}]
+    """
+    For each subnet the id of its association, which every replacement changes, and its ACL.
+
+    Asked subnet by subnet: of two values in one filter AWS wants either, moto both.
+    """
     return {
         association["SubnetId"]: (association["NetworkAclAssociationId"], association["NetworkAclId"])
-        for acl in _acls(client, filters)
+        for subnet in subnets
+        for acl in _acls(client, [{"Name": "association.subnet-id", "Values": [subnet]}])
         for association in acl["Associations"]
-        if association["SubnetId"] in subnets
+        if association["SubnetId"] == subnet
     }
 
 

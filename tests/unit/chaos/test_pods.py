@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace as Thing
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kubernetes.client import ApiException
 
-from harness.chaos.actions.pods import Pod, choose, ready_pods, wanted
+from harness.chaos.actions import pods as actions
+from harness.chaos.actions.pods import Pod, choose, kill_pods, ready_pods, wanted
+from harness.chaos.session import Session
 from harness.model.errors import TargetError
+from harness.rundir import RunDir, read_lines
 
 TARGET = Thing(kubernetes=Thing(namespaces=("shop",)))
 
@@ -79,8 +84,17 @@ def pod(name: str, *, ready: str = "True", deleted: str | None = None):
 
 
 class Core:
-    def __init__(self, *pods) -> None:
+    """A Kubernetes API with these pods; it refuses to delete *refuses*, and *holds* on to others."""
+
+    def __init__(self, *pods, refuses=(), holds=()) -> None:
         self.pods = list(pods)
+        self.refuses = refuses
+        self.holds = holds
+
+    def delete_namespaced_pod(self, name, namespace, body, **_):
+        if name in self.refuses:
+            raise ApiException(status=409, reason="Conflict")
+        self.pods = [p for p in self.pods if p.metadata.uid != body.preconditions.uid or name in self.holds]
 
     def list_node(self, **_):
         labels = {"topology.kubernetes.io/zone": "us-east-1a"}
@@ -108,3 +122,44 @@ def test_only_ready_pods_that_are_not_going_already_are_targets() -> None:
 def test_an_empty_or_forbidden_target_is_refused(selector: str, namespace: str, said: str) -> None:
     with pytest.raises(TargetError, match=said):
         ready_pods(Core(pod("c", ready="False")), TARGET, selector, namespace)
+
+
+def with_core(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, core: Core) -> RunDir:
+    run = RunDir(tmp_path)
+    session = Session(run, TARGET, "kill-pods", 7)
+    monkeypatch.setattr(actions.Session, "current", classmethod(lambda _: session))
+    monkeypatch.setattr(actions, "kubernetes_client", lambda _: None)
+    monkeypatch.setattr(actions.kubernetes.client, "CoreV1Api", lambda _: core)
+    monkeypatch.setattr(actions, "GONE_WITHIN", 0)
+    return run
+
+
+def test_what_was_killed_is_gone_and_recorded(monkeypatch, tmp_path: Path) -> None:
+    core = Core(pod("a"), pod("b"), pod("c"))
+    run = with_core(monkeypatch, tmp_path, core)
+    kill_pods("app=front", "shop", count=2)
+    (event,) = read_lines(run.events)
+
+    assert event["kind"] == "fault.injected"
+    assert len(event["value"]["targets"]) == 2
+    assert {p.metadata.name for p in core.pods}.isdisjoint(p["name"] for p in event["value"]["details"]["pods"])
+    assert len(core.pods) == 1
+
+
+def test_harm_done_in_part_is_recorded_and_fails(monkeypatch, tmp_path: Path) -> None:
+    run = with_core(monkeypatch, tmp_path, Core(pod("a"), pod("b"), pod("c"), refuses=("a",), holds=("b",)))
+    with pytest.raises(TargetError, match="1 of 3 pods were killed") as failed:
+        kill_pods("app=front", "shop", percentage=100)
+    (event,) = read_lines(run.events)
+
+    assert "shop/a was not deleted: 409 Conflict" in str(failed.value)
+    assert "shop/b is still there" in str(failed.value)
+    assert event["value"]["targets"] == ["shop/c"]
+
+
+def test_no_harm_is_no_event(monkeypatch, tmp_path: Path) -> None:
+    run = with_core(monkeypatch, tmp_path, Core(pod("a"), refuses=("a",)))
+    with pytest.raises(TargetError, match="0 of 1"):
+        kill_pods("app=front", "shop", count=1)
+
+    assert read_lines(run.events) == []

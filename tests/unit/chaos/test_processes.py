@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -121,9 +122,6 @@ def test_children_of_a_dead_leader_are_found_by_its_session(started) -> None:
     kill_session(leader.pid, began)
 
     assert child.session == leader.pid
-    assert os.waitid is not None
-    import select  # noqa: PLC0415
-
     assert select.select([descriptor], [], [], 10)[0]
     os.close(descriptor)
 

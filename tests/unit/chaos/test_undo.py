@@ -53,17 +53,17 @@ def journal_of(path: Path, world: World) -> UndoJournal:
 
 def harm(journal: UndoJournal, world: World, name: str, experiment: str = "e") -> str:
     before = {"value": world.values.get(name, 0)}
-    id = journal.arm("restore", {"name": name}, before, experiment)  # noqa: A001
+    armed = journal.arm("restore", {"name": name}, before, experiment)
     world.values[name] = 99
-    return id
+    return armed
 
 
 def test_what_is_armed_is_on_the_disk_in_the_documented_form(tmp_path: Path, world: World) -> None:
-    id = journal_of(tmp_path, world).arm("restore", {"name": "a"}, {"value": 0}, "az-outage")  # noqa: A001
+    armed = journal_of(tmp_path, world).arm("restore", {"name": "a"}, {"value": 0}, "az-outage")
     (line,) = read_lines(RunDir(tmp_path).undo)
 
     assert set(line) == {"id", "at", "state", "experiment", "undo", "arguments", "before", "error"}
-    assert (line["id"], line["state"], line["experiment"]) == (id, "armed", "az-outage")
+    assert (line["id"], line["state"], line["experiment"]) == (armed, "armed", "az-outage")
     assert (line["arguments"], line["before"], line["error"]) == ({"name": "a"}, {"value": 0}, None)
 
 
@@ -119,12 +119,12 @@ def test_an_undo_that_changed_nothing_is_not_done(tmp_path: Path, world: World) 
 
 def test_what_was_undone_is_an_event_with_who_did_it(tmp_path: Path, world: World) -> None:
     journal = journal_of(tmp_path, world)
-    id = harm(journal, world, "a", "az-outage")  # noqa: A001
+    armed = harm(journal, world, "a", "az-outage")
     journal.replay(TARGET, "watchdog", seen={"node_silence": {"n": 50}})
     (event,) = read_lines(RunDir(tmp_path).events)
 
     assert (event["source"], event["kind"], event["subject"]) == ("watchdog", "fault.undone", "az-outage")
-    assert event["value"] == {"undo": "restore", "id": id, "targets": [], "node_silence": {"n": 50}}
+    assert event["value"] == {"undo": "restore", "id": armed, "targets": [], "node_silence": {"n": 50}}
 
 
 def test_an_experiment_undoes_its_own_only(tmp_path: Path, world: World) -> None:
@@ -168,9 +168,9 @@ def test_a_torn_last_line_is_left_out_and_the_next_one_is_whole(tmp_path: Path, 
 
 def test_state_that_cannot_be_read_is_a_difference(tmp_path: Path, world: World) -> None:
     journal = journal_of(tmp_path, world)
-    id = journal.arm("gone", {}, {}, "e")  # noqa: A001
+    armed = journal.arm("gone", {}, {}, "e")
 
-    assert "the state cannot be read" in journal.differences(TARGET, [id])[0]
+    assert "the state cannot be read" in journal.differences(TARGET, [armed])[0]
 
 
 def test_replays_at_the_same_time_undo_once(tmp_path: Path, world: World) -> None:
@@ -200,11 +200,11 @@ def test_replays_at_the_same_time_undo_once(tmp_path: Path, world: World) -> Non
 
 def test_a_done_entry_is_undone_again_when_asked(tmp_path: Path, world: World) -> None:
     journal = journal_of(tmp_path, world)
-    id = harm(journal, world, "a")  # noqa: A001
+    armed = harm(journal, world, "a")
     journal.replay(TARGET)
     world.values["a"] = 99  # a call that was under way when its process was killed
-    assert journal.differences(TARGET, [id]) == ["e: value was 0, is 99"]
-    journal.replay(TARGET, again=[id])
+    assert journal.differences(TARGET, [armed]) == ["e: value was 0, is 99"]
+    journal.replay(TARGET, again=[armed])
 
     assert world.values["a"] == 0
 
@@ -227,12 +227,12 @@ def test_pending_is_what_was_armed_and_not_done_whatever_else_is_written(tmp_pat
             with RunDir(path).undo.open("ab") as file:
                 file.write(whole[: number + 1].encode())
         elif order:
-            id = order[number % len(order)]  # noqa: A001
+            armed = order[number % len(order)]
             if operation == "done":
-                journal.done(id)
-                done.add(id)
+                journal.done(armed)
+                done.add(armed)
             else:
-                journal.failed(id, "why")
-                done.discard(id)
+                journal.failed(armed, "why")
+                done.discard(armed)
 
-    assert [entry.id for entry in journal.pending()] == [id for id in reversed(order) if id not in done]
+    assert [entry.id for entry in journal.pending()] == [each for each in reversed(order) if each not in done]

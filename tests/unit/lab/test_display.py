@@ -1,0 +1,67 @@
+"""Progress and status read well in a pipe."""
+
+from io import StringIO
+
+from rich.console import Console
+
+from lab.display import Plain, Quiet, Terminal, display_for, parts_table
+
+LINES = [
+    {"kind": "lab.started", "component": "", "message": "etcd", "seconds": 0, "at": 100.0},
+    {"kind": "component.starting", "component": "etcd", "message": "", "seconds": 0, "at": 100.1},
+    None,
+    {"kind": "component.said", "component": "etcd", "message": "waiting for etcd [1/2]", "seconds": 0, "at": 103.0},
+    {"kind": "component.ready", "component": "etcd", "message": "", "seconds": 3.2, "at": 103.3},
+    {"kind": "lab.ready", "component": "", "message": "", "seconds": 3.3, "at": 103.3},
+]
+
+
+def console(**given):
+    return Console(file=StringIO(), width=120, **given)
+
+
+def test_a_pipe_gets_a_line_a_change_with_the_seconds_since_the_start():
+    plain = console()
+
+    Plain(plain).show(LINES)
+
+    assert plain.file.getvalue().splitlines() == [
+        "   0.1 s  etcd: starting",
+        "   3.0 s  etcd: waiting for etcd [1/2]",
+        "   3.3 s  etcd: ready (3.2 s)",
+        "   3.3 s  the lab is up (3.3 s)",
+    ]
+
+
+def test_a_terminal_ends_with_a_row_a_component():
+    terminal = console(force_terminal=True, no_color=True)
+
+    Terminal(terminal).show(LINES)
+
+    assert "etcd" in terminal.file.getvalue()
+    assert "1 of 1 ready" in terminal.file.getvalue()
+
+
+def test_the_display_suits_where_it_is_shown():
+    assert isinstance(display_for(console(), quiet=False), Plain)
+    assert isinstance(display_for(console(force_terminal=True), quiet=False), Terminal)
+    assert isinstance(display_for(console(force_terminal=True), quiet=True), Quiet)
+
+
+def test_the_table_of_parts_says_why_one_died_and_what_all_use():
+    shown = console()
+    part = {
+        "name": "etcd",
+        "host": "apiserver",
+        "zone": "",
+        "state": "running",
+        "reason": "",
+        "memory": 3 << 20,
+        "cpu": 1.0,
+    }
+
+    shown.print(parts_table([part, part | {"name": "redis", "state": "dead", "reason": "signal SIGKILL"}]))
+
+    text = shown.file.getvalue()
+    assert "dead (signal SIGKILL)" in text
+    assert text.splitlines()[-1].split() == ["all", "6", "2.0"]
