@@ -56,9 +56,10 @@ def up(
     if now["state"] == "running":
         _mend(now, quiet=quiet)
     else:
-        pid = client.daemon_pid() or client.launch(STATE, settings, [name for name in only.split(",") if name])
+        if now["state"] == "down":
+            client.launch(STATE, settings, [name for name in only.split(",") if name])
         try:
-            display_for(err, quiet=quiet).show(client.follow(STATE, pid))
+            display_for(err, quiet=quiet).show(client.follow(STATE))
         except KeyboardInterrupt:
             err.print("the lab goes on starting by itself: `lab up` follows it again, `lab down` takes it away")
             raise typer.Exit(INTERRUPTED) from None

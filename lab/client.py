@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.context import Settings
-from lab.control import request
+from lab.control import SOCKET, request
 from lab.errors import DaemonAway, LabError, LockHeld
 from lab.hosts.logs import read_tail
 from lab.hosts.sweep import claim, leaks, sweep
@@ -25,6 +25,7 @@ from lab.lock import DAEMON, LOCK, LabLock, holder
 DAEMON_LOG = "logs/daemon.log"
 _POLL = 0.1
 _ANSWER_WITHIN = 10.0
+_KILLS = 10
 _DOWN_WITHIN = float(os.environ.get("LAB_DOWN_WITHIN", "90"))
 
 
@@ -38,55 +39,69 @@ def daemon_pid() -> int | None:
     return held.pid
 
 
-def launch(state: Path, settings: Settings, only: Sequence[str]) -> int:
-    """Starts a daemon that outlives us, and returns its process id once it has the lock; raises LabError if it fails."""
-    claim(state)
+def launch(state: Path, settings: Settings, only: Sequence[str]) -> None:
+    """
+    Starts a daemon that outlives us; nothing to do when one was started meanwhile.
+
+    The lock is taken here and left to it, so that from its first moment on `lab down` knows whom to end, also when we
+    are killed in between.
+    """
     given = asdict(settings) | {"target_file": str(settings.target_file.absolute())}
+    lock = LabLock(DAEMON)
+    try:
+        lock.__enter__()
+    except LockHeld:
+        if daemon_pid() is None:
+            raise
+        return
+    claim(state)
+    (state / SOCKET).unlink(missing_ok=True)
+    argv = (sys.executable, "-m", "lab.daemon", "--settings", json.dumps(given), "--only", ",".join(only))
     with (state / DAEMON_LOG).open("ab") as log:
         daemon = subprocess.Popen(
-            (sys.executable, "-m", "lab.daemon", "--settings", json.dumps(given), "--only", ",".join(only)),
+            (*argv, "--lock", str(lock.fd)),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd="/",
             start_new_session=True,
+            pass_fds=(lock.fd,),
         )
-    while daemon_pid() != daemon.pid:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            daemon.wait(_POLL)
-            raise _ended(state)
-    return daemon.pid
+    lock.name_holder(daemon.pid)
+    lock.leave()
 
 
 def status(state: Path) -> dict[str, Any]:
     """What the daemon says of the lab; `state` is `down` when there is none, with what a dead one left in `debris`."""
+    nothing: dict[str, Any] = {"components": {}, "parts": [], "problems": []}
     if daemon_pid() is None:
-        return {"state": "down", "components": {}, "parts": [], "problems": [], "debris": leaks(state)}
+        return nothing | {"state": "down", "debris": leaks(state)}
+    if not (state / SOCKET).exists():
+        return nothing | {"state": "starting"}
     return request(state, _ANSWER_WITHIN, do="status")
 
 
-def follow(state: Path, pid: int) -> Iterator[dict[str, Any] | None]:
+def follow(state: Path) -> Iterator[dict[str, Any] | None]:
     """
-    The lines of daemon *pid*'s progress as they are written, None when nothing is new, until all is up.
+    The lines of the daemon's progress as they are written, None when nothing is new, until all is up.
 
     Raises LabError when the lab fails or its daemon ends.
     """
     seen = 0
     while True:
-        alive = daemon_pid() == pid
-        lines = read_progress(state, pid)
+        pid = daemon_pid()
+        lines = read_progress(state, pid) if pid is not None else []
         yield from lines[seen:]
         seen = len(lines)
-        kinds = {line["kind"] for line in lines}
+        kinds = {line["kind"]: line for line in lines}
         if "lab.ready" in kinds:
             return
         if "lab.failed" in kinds:
-            failed = next(line for line in lines if line["kind"] == "lab.failed")
-            raise LabError(
-                failed["message"], hint=f"all logs are in {state / 'logs'}; `lab down` takes the rest of the lab away"
-            )
-        if not alive:
-            raise _ended(state)
+            hint = f"all logs are in {state / 'logs'}; `lab down` takes the rest of the lab away"
+            raise LabError(kinds["lab.failed"]["message"], hint=hint)
+        if pid is None:
+            log = state / DAEMON_LOG
+            raise LabError(f"the lab's daemon ended; the end of {log}:\n{read_tail(log)}")
         yield None
         time.sleep(_POLL)
 
@@ -97,16 +112,16 @@ def take_down(state: Path, say: Callable[[str], None]) -> list[str]:
 
     Raises LabError when something of the lab is still on the machine then.
     """
-    pid = daemon_pid()
     removed: list[str] = []
+    pid = daemon_pid()
     if pid is not None:
         say(f"asking the daemon (process {pid}) to take the lab down")
         try:
             removed += request(state, _DOWN_WITHIN, do="down")["removed"]
+            _await_free(_ANSWER_WITHIN)
         except DaemonAway as away:
             say(f"{away.message}; it is killed")
-            os.kill(pid, signal.SIGKILL)
-        _await_end(pid)
+    _kill_daemon()
     with LabLock("`lab down`"):
         removed += sweep(state, say=say)
         left = leaks(state)
@@ -115,15 +130,19 @@ def take_down(state: Path, say: Callable[[str], None]) -> list[str]:
     return removed
 
 
-def _await_end(pid: int) -> None:
-    deadline = time.monotonic() + _ANSWER_WITHIN
-    while daemon_pid() == pid:
-        if time.monotonic() > deadline:
+def _kill_daemon() -> None:
+    """Kills whoever holds the lock as the daemon, until nobody does; raises LabError when that does not come to pass."""
+    for _ in range(_KILLS):
+        pid = daemon_pid()
+        if pid is None:
+            return
+        with contextlib.suppress(ProcessLookupError):  # it ended by itself, or is only now being started under a new id
             os.kill(pid, signal.SIGKILL)
-            deadline += _ANSWER_WITHIN
+        _await_free(1.0)
+    raise LabError(f"the lab's lock {LOCK} is held by {holder()}, which cannot be killed")
+
+
+def _await_free(within: float) -> None:
+    deadline = time.monotonic() + within
+    while daemon_pid() is not None and time.monotonic() < deadline:
         time.sleep(_POLL)
-
-
-def _ended(state: Path) -> LabError:
-    log = state / DAEMON_LOG
-    return LabError(f"the lab's daemon ended; the end of {log}:\n{read_tail(log)}", hint="`lab down`, then `lab up`")

@@ -36,9 +36,39 @@ class LabLock:
     def __init__(self, what: str, path: Path = LOCK) -> None:
         self._what = what
         self._path = path
-        self._fd = -1
+        self.fd = -1
+
+    @classmethod
+    def inherited(cls, what: str, fd: int, path: Path = LOCK) -> Self:
+        """The lock that our parent took and left us as *fd*, from now on in our name."""
+        lock = cls(what, path)
+        lock.fd = fd
+        os.set_inheritable(fd, False)
+        lock.name_holder(os.getpid())
+        return lock
 
     def __enter__(self) -> Self:
+        if self.fd < 0:
+            self._take()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        # The file stays: were it removed, two processes could each lock a file of that name.
+        os.ftruncate(self.fd, 0)
+        self.leave()
+
+    def leave(self) -> None:
+        """Gives up our hold alone: a child that inherited the lock keeps it."""
+        os.close(self.fd)
+        self.fd = -1
+
+    def name_holder(self, pid: int) -> None:
+        """Writes into the lock that process *pid* holds it."""
+        text = json.dumps(asdict(Holder(pid, self._what, time.time()))).encode()
+        os.ftruncate(self.fd, 0)
+        os.pwrite(self.fd, text, 0)
+
+    def _take(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
@@ -46,15 +76,8 @@ class LabLock:
         except BlockingIOError:
             os.close(fd)
             raise LockHeld(self._path, str(read_holder(self._path) or "an unknown process")) from None
-        os.ftruncate(fd, 0)
-        os.write(fd, json.dumps(asdict(Holder(os.getpid(), self._what, time.time()))).encode())
-        self._fd = fd
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        # The file stays: were it removed, two processes could each lock a file of that name.
-        os.ftruncate(self._fd, 0)
-        os.close(self._fd)
+        self.fd = fd
+        self.name_holder(os.getpid())
 
 
 def holder(path: Path = LOCK) -> Holder | None:

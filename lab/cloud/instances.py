@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
@@ -166,9 +166,3 @@ class InstanceActuator:
             return
         with self._lock:
             self._gone.add(name)
-
-    @property
-    def failed(self) -> Mapping[str, str]:
-        """Boots that failed and that the cloud has not yet taken note of."""
-        with self._lock:
-            return dict(self._failed)

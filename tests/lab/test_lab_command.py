@@ -93,13 +93,40 @@ def test_what_there_is_not_is_refused_by_name(up):
     assert "Ready to accept connections" in lab("logs", "redis").stdout
 
 
-def test_a_component_that_fails_is_named_and_the_rest_can_be_taken_down():
-    STATE.joinpath("logs").mkdir(parents=True, exist_ok=True)
-
+def test_a_component_that_there_is_not_is_refused():
     failed = lab("up", "--only", "no-such-component")
 
     assert failed.returncode == 1
     assert "no-such-component" in failed.stderr
+
+
+_FAILING = """
+from lab import daemon
+from lab.context import Component
+from lab.hosts import network
+from lab.hosts.interfaces import Part
+def broken(lab):
+    lab.parts.start(Part("broken", ("/bin/sh", "-c", "echo no such flag; exit 7")))
+table = (Component("network", network.start), Component("breaks", broken, ("network",)), Component("never", broken, ("breaks",)))
+daemon.main([], table)
+"""
+
+
+def test_a_component_that_fails_is_named_with_the_end_of_its_log_and_can_be_taken_down():
+    daemon = subprocess.Popen([sys.executable, "-c", _FAILING])
+    deadline = time.monotonic() + 20
+    while daemon_pid() is None or status()["state"] == "starting":
+        assert time.monotonic() < deadline
+    now = status()
+    shown = lab("status")
+
+    assert lab("down").returncode == 0
+    assert daemon.wait(20) == 0
+    assert now["components"] == {"network": "ready", "breaks": "failed", "never": "waiting"}
+    assert "component breaks failed: broken ended before it was ready: exit code 7" in now["error"]
+    assert "no such flag" in now["error"]
+    assert shown.returncode == 1
+    assert "no such flag" in shown.stdout
 
 
 def test_all_processes_killed_at_once_up_recovers_by_itself(up):
@@ -114,17 +141,38 @@ def test_all_processes_killed_at_once_up_recovers_by_itself(up):
     assert status()["parts"][0]["state"] == "running"
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(4))
 def test_up_killed_at_a_random_moment_leaves_what_down_can_take_away(seed):
+    chance = random.Random(seed)
     starting = subprocess.Popen([LAB, "up", "--only", "redis,postgres"], stderr=subprocess.DEVNULL)
-    time.sleep(random.Random(seed).uniform(0.5, 3.0))  # the moment is what is tried, so nothing can be awaited
+    time.sleep(chance.uniform(0.3, 3.0))  # the moment is what is tried, so nothing can be awaited
     starting.kill()
     starting.wait()
+    daemon = daemon_pid()
+    if daemon is not None and seed % 2:
+        os.kill(daemon, signal.SIGKILL)
 
     ended = lab("down")
 
     assert ended.returncode == 0, ended.stderr
     assert leaks(STATE) == []
+    assert holder() is None
+
+
+def test_up_interrupted_goes_on_by_itself_and_can_be_followed_again():
+    starting = subprocess.Popen([LAB, "up", "--only", "redis"], stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 20
+    while daemon_pid() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    time.sleep(0.3)  # until it follows its daemon; before that there is nothing yet to go on by itself
+    starting.send_signal(signal.SIGINT)
+
+    _, said = starting.communicate(timeout=20)
+
+    assert starting.returncode == 130, said
+    assert "`lab up` follows it again" in said
+    assert lab("up", "--only", "redis").returncode == 0
 
 
 def test_the_daemon_takes_all_away_when_it_is_told_to_end(up):

@@ -6,7 +6,6 @@ import secrets
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +13,12 @@ from typing import Any
 
 import pytest
 
+from lab.cloud.component import Actuators, start_actuators
 from lab.cloud.door import Door
-from lab.cloud.network_acls import Fabric, FabricRefused, NetworkAclActuator, render
+from lab.cloud.network_acls import Fabric, FabricRefused, render
 from lab.cloud.seed import client, seed
-from lab.context import Settings
+from lab.context import Lab, Settings
+from lab.hosts.interfaces import Instance
 
 pytestmark = pytest.mark.lab
 ROOT = Path(__file__).parents[2]
@@ -225,6 +226,19 @@ def test_a_connection_that_is_open_is_cut_and_goes_on_after_the_deny_is_taken_ba
     assert "yes" in [net.says("a1", "again") for _ in range(20)], "TCP sends again by itself"
 
 
+def test_nft_takes_every_kind_of_entry(fabric: Fabric) -> None:
+    kinds = [entry(1, "deny", egress=False, ports=(80, 90)), entry(2, "allow", egress=True, ports=(0, 65535))]
+    kinds += [
+        entry(10 + n, "deny", egress=True, protocol=protocol) for n, protocol in enumerate(("17", "1", "50", "tcp"))
+    ]
+    for number, (kind, code) in enumerate([(-1, -1), (8, -1), (3, 1)], start=30):
+        kinds.append(entry(number, "deny", egress=False, protocol="1") | {"IcmpTypeCode": {"Type": kind, "Code": code}})
+    kinds.append(entry(40, "deny", egress=False, protocol="17") | {"PortRange": {"From": 53, "To": 53}})
+    fabric.apply(render(SUBNETS, [acl("acl-0a", ["subnet-a", "subnet-b"], *kinds)]))
+    denies = [each for each in kinds if each["RuleAction"] == "deny"]
+    assert len(fabric.denied() or {}) == len(denies) + 2
+
+
 def test_rules_that_nft_refuses_leave_the_old_ones_in_force(net: Net, fabric: Fabric) -> None:
     fabric.apply(render(SUBNETS, [acl("acl-none", ["subnet-b"])]))
     with pytest.raises(FabricRefused, match="nft -f"):
@@ -240,18 +254,18 @@ def test_a_boto3_call_cuts_the_zone_within_half_a_second_and_its_undoing_heals_i
     argv = [sys.executable, "-m", "lab.cloud.server", "--host", "127.0.0.1", "--port", str(port)]
     with (tmp_path / "log").open("w") as said:
         process = subprocess.Popen(argv, stdout=said, stderr=said, cwd=ROOT)
-    door, stop, ready = Door(endpoint), threading.Event(), threading.Event()
-    fabric = Fabric(f"/run/netns/{net.fabric}")
-    actuator = NetworkAclActuator(door, fabric)
-    thread = threading.Thread(target=actuator.run, args=(stop, ready))
+    door, fabric, nodes = Door(endpoint), Fabric(f"/run/netns/{net.fabric}"), BootedNodes()
+    actuators: Actuators | None = None
     try:
         deadline = time.monotonic() + 60
         while not door.healthy():
             assert time.monotonic() < deadline, "the server did not answer in time"
             time.sleep(0.1)
         seeded = seed(endpoint, Settings())
-        thread.start()
-        assert ready.wait(10)
+        absent: Any = None
+        lab = Lab(tmp_path, absent, absent, absent, absent, Settings(boot_delay=0.0))
+        actuators = start_actuators(lab, nodes, endpoint=endpoint, fabric=f"/run/netns/{net.fabric}")
+        assert start_actuators(lab, nodes, endpoint=endpoint) is actuators, "they run once"
         assert net.reaches("a1", B1)
         ec2 = client("ec2", endpoint)
         where = [{"Name": "association.subnet-id", "Values": [seeded.subnets["us-east-1b"]]}]
@@ -266,19 +280,39 @@ def test_a_boto3_call_cuts_the_zone_within_half_a_second_and_its_undoing_heals_i
         ec2.replace_network_acl_association(AssociationId=cut, NetworkAclId=old["NetworkAclId"])
         assert took(fabric, f"{new} 32767 ingress", there=False) < 0.5
         assert net.reaches("a1", B1)
-        assert actuator.denied()[f"{new} 32767 ingress"] > 0, "what was dropped stays known after the rules are gone"
+        assert actuators.acls.denied()[f"{new} 32767 ingress"] > 0, (
+            "what was dropped stays known after the rules are gone"
+        )
         run("nsenter", f"--net=/run/netns/{net.fabric}", "nft", "delete", "table", "ip", "gameday_acl")
         deadline = time.monotonic() + 10
         while fabric.denied() is None:
             assert time.monotonic() < deadline, "a table taken away by somebody else was not put back"
             time.sleep(0.1)
+        assert {each.zone for each in nodes.booted} == set(seeded.subnets), "the instances were made real meanwhile"
+        assert actuators.running
     finally:
-        stop.set()
-        if thread.is_alive():
-            thread.join(10)
+        if actuators is not None:
+            actuators.stop()
+            assert not actuators.running
         door.close()
         process.terminate()
         process.wait(10)
+
+
+class BootedNodes:
+    """Machines that run the moment that they are booted."""
+
+    def __init__(self) -> None:
+        self.booted: list[Instance] = []
+
+    def boot(self, instance: Instance) -> None:
+        self.booted.append(instance)
+
+    def destroy(self, instance_id: str) -> None:
+        self.booted = [each for each in self.booted if each.id != instance_id]
+
+    def alive(self) -> frozenset[str]:
+        return frozenset(each.id for each in self.booted)
 
 
 def took(fabric: Fabric, rule: str, *, there: bool) -> float:

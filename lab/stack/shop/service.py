@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import signal
 from collections.abc import Awaitable, Callable, Sequence
@@ -22,7 +23,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from .settings import Settings
-from .telemetry import Telemetry, log
+from .telemetry import JsonLines, Telemetry, log
 
 IDEMPOTENCY_KEY = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
 Check = Callable[[], Awaitable[None]]
@@ -148,6 +149,7 @@ class DrainingServer(uvicorn.Server):
 
 def serve(app: ASGIApp, settings: Settings, readiness: Readiness) -> None:
     """Serves until SIGTERM has been honoured; metrics are on a port of their own, off the users' way."""
+    logging.basicConfig(level=logging.WARNING, handlers=[JsonLines()])
     start_http_server(settings.metrics_port, addr=settings.host)
     config = uvicorn.Config(
         app,

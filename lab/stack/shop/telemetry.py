@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import random
 import re
 import sys
@@ -37,6 +38,17 @@ def log(level: str, message: str, **fields: object) -> None:
     line = {"at": round(time.time(), 6), "level": level, "message": message, "request_id": request_id.get(), **fields}
     sys.stdout.write(json.dumps(line, separators=(",", ":"), default=str) + "\n")
     sys.stdout.flush()
+
+
+class JsonLines(logging.Handler):
+    """What libraries log, as lines of the same form."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line for *record*, its traceback in it."""
+        about = {"logger": record.name}
+        if record.exc_info:
+            about["traceback"] = logging.Formatter().formatException(record.exc_info)
+        log(record.levelname.lower(), record.getMessage(), **about)
 
 
 def accepted_request_id(given: str | None) -> str:

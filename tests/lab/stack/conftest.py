@@ -27,6 +27,7 @@ ROOT = Path(__file__).parents[3]
 @dataclass(frozen=True, slots=True)
 class Shop:
     url: str
+    database: Server
     front: subprocess.Popen[bytes]
     back: subprocess.Popen[bytes]
     redis: subprocess.Popen[bytes]
@@ -132,4 +133,4 @@ def _start(stack: ExitStack, folder: Path) -> Shop:
             )
         )
     url = f"http://127.0.0.1:{ports['front']}"
-    return Shop(url, processes["front"], processes["back"], cache, postgres, ports["front-metrics"], folder)
+    return Shop(url, database, processes["front"], processes["back"], cache, postgres, ports["front-metrics"], folder)

@@ -8,12 +8,13 @@ import subprocess
 import time
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 
-from tests.lab.stack.conftest import Shop
+from tests.lab.stack.conftest import Shop, running
 
 pytestmark = pytest.mark.lab
 
@@ -166,6 +167,24 @@ def test_a_hanging_back_is_a_503_within_the_budget(user: httpx.Client, shop: Sho
     assert 0.9 < answer.elapsed.total_seconds() < 2.5
 
 
+# The two that end a process for good come last.
+def test_a_database_that_was_away_for_seconds_is_found_again(user: httpx.Client, shop: Shop, tmp_path: Path) -> None:
+    credentials = {"user": "user-0007", "password": "secret"}
+    # SIGINT is PostgreSQL's fast shutdown.
+    shop.postgres.send_signal(signal.SIGINT)
+    shop.postgres.wait(10)
+    down_until = time.monotonic() + 4
+    statuses = set()
+    while time.monotonic() < down_until:
+        statuses.add(user.post("/login", json=credentials).status_code)
+    with running(shop.database.argv(), tmp_path / "again.log", shop.database.answers, user="postgres"):
+        back_again = time.monotonic()
+        while user.post("/login", json=credentials).status_code != 200:
+            assert time.monotonic() < back_again + 10
+
+    assert statuses == {503}
+
+
 def test_sigterm_fails_readyz_serves_on_and_ends_with_0(user: httpx.Client, shop: Shop) -> None:
     assert user.get("/readyz").status_code == 200
     shop.front.send_signal(signal.SIGTERM)
@@ -173,7 +192,7 @@ def test_sigterm_fails_readyz_serves_on_and_ends_with_0(user: httpx.Client, shop
     ready = user.get("/readyz").status_code
     while ready == 200:
         ready = user.get("/readyz").status_code
-    served = user.get("/products")
+    served = user.get("/cart")  # 401: an answer of the front's own, whatever else is away
 
-    assert (ready, served.status_code, served.headers["connection"]) == (503, 200, "close")
+    assert (ready, served.status_code, served.headers["connection"]) == (503, 401, "close")
     assert shop.front.wait(10) == 0

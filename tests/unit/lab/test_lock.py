@@ -56,3 +56,23 @@ def test_a_half_written_lock_file_names_nobody(path, written):
     path.write_text(written)
 
     assert read_holder(path) is None
+
+
+def test_a_child_that_inherits_the_lock_keeps_it_when_its_parent_leaves(path):
+    child = "import sys, pathlib; from lab.lock import LabLock; lock = LabLock.inherited('child', int(sys.argv[2]), pathlib.Path(sys.argv[1])); print('mine', flush=True); input()"
+    lock = LabLock("parent", path).__enter__()
+    with subprocess.Popen(
+        [sys.executable, "-c", child, str(path), str(lock.fd)],
+        pass_fds=(lock.fd,),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        lock.leave()
+        assert process.stdout.readline() == "mine\n"
+
+        held = holder(path)
+        process.communicate("\n")
+
+    assert (held.what, held.pid) == ("child", process.pid)
+    assert holder(path) is None
