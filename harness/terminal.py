@@ -39,7 +39,7 @@ class Progress:
         """The next step began."""
         self._step = step
         if not self._quiet and self._status is None:
-            self._console.print(self._line(), markup=False)
+            self._console.print(self._line(), markup=False, soft_wrap=True)
 
     def __enter__(self) -> Self:
         if not self._quiet:
@@ -66,4 +66,4 @@ class Progress:
             if self._status is not None:
                 self._status.update(self._line())
             else:
-                self._console.print(self._line(), markup=False)
+                self._console.print(self._line(), markup=False, soft_wrap=True)

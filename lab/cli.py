@@ -15,6 +15,7 @@ from lab import client
 from lab.context import STATE, Settings
 from lab.control import request
 from lab.display import display_for, parts_table
+from lab.doctor import doctor as examine
 from lab.errors import LabError
 from lab.hosts.logs import read_tail
 from lab.hosts.sweep import leaks
@@ -124,9 +125,16 @@ def leaks_() -> None:
     out.print("nothing of a lab is on this machine", highlight=False)
 
 
+@app.command()
+def doctor(as_json: Json = False) -> None:  # noqa: FBT002 - a flag
+    """Tell what this machine lacks for the lab, and what to do about it; exit code 4 if anything."""
+    raise typer.Exit(examine(as_json=as_json))
+
+
 def main() -> None:
     """The entry point of `lab`: errors are said in a few lines, without a traceback."""
-    if os.geteuid() != 0 and not {"-h", "--help"} & set(sys.argv):
+    # The doctor tells of root itself.
+    if os.geteuid() != 0 and not {"-h", "--help", "doctor"} & set(sys.argv):
         err.print("lab: needs root, for namespaces and cgroups", style="red")
         raise SystemExit(1)
     try:

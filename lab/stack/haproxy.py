@@ -16,7 +16,7 @@ CHECK = "inter 1s fall 2 rise 2"
 LIMITS = {"connect": "500ms", "client": "30s", "server": "5s", "queue": "1s", "check": "2s", "http-keep-alive": "30s"}
 # JSON, so that a user's request can be followed from the balancer to the pods by its id.
 LOG_FORMAT = (
-    '{"at":"%[date(0,ms),div(1000)].%ms","request_id":"%[var(txn.id),json]","method":"%HM","path":"%[var(txn.path),json]",'
+    '{"at":%Ts.%ms,"request_id":"%[var(txn.id),json]","method":"%HM","path":"%[var(txn.path),json]",'
     '"status":%ST,"milliseconds":%Ta,"connect_milliseconds":%Tc,"bytes":%B,"server":"%s","client":"%ci","retries":"%rc",'
     '"end":"%tsc"}'
 )

@@ -29,6 +29,7 @@ RARELY = "15s"
 # The API server's and cAdvisor's full answers would cost more CPU than the shop: these are kept, all others dropped
 # when they are scraped.
 KEPT = {
+    "prometheus": r"prometheus_(ready|tsdb_head_series|target_scrapes_.+_total)|process_(cpu_seconds_total|resident_memory_bytes)",
     "shop": r"shop_.+|process_cpu_seconds_total|process_resident_memory_bytes|process_start_time_seconds",
     "nodes": r"(node|pod|container)_cpu_usage_seconds_total|(node|pod|container)_memory_working_set_bytes|scrape_error",
     "cadvisor": r"container_cpu_cfs_(periods|throttled_periods|throttled_seconds)_total|container_oom_events_total",
@@ -66,6 +67,10 @@ def _found(folder: Path, file: str) -> list[dict[str, Any]]:
     return [{"files": [str(folder / file)], "refresh_interval": "10s"}]
 
 
+# A pod's own cgroup and its sandbox would be one series once their ids are dropped.
+_CONTAINERS = {"source_labels": ["container"], "regex": ".+", "action": "keep"}
+
+
 def _kubelets(name: str, interval: str, folder: Path) -> dict[str, Any]:
     return _job(
         name,
@@ -77,6 +82,7 @@ def _kubelets(name: str, interval: str, folder: Path) -> dict[str, Any]:
         metric_relabel_configs=[
             # Of containers only the shop's; what a node says of itself has no namespace.
             {"source_labels": ["namespace"], "regex": "shop|", "action": "keep"},
+            *([] if name == "nodes" else [_CONTAINERS]),
             {"regex": "id|image|name", "action": "labeldrop"},
         ],
     )

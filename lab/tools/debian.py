@@ -195,7 +195,7 @@ def main() -> int:
     except KeyboardInterrupt:
         typer.echo("Interrupted; the next run installs the rest.", err=True)
         return 130
-    typer.echo(f"{len(needed)} packages installed; none of their services runs, now or after a boot.", err=True)
+    typer.echo(f"Installed: {len(needed)}. None of their services runs, now or after a boot.", err=True)
     return 0
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -240,3 +242,14 @@ def test_the_spike_profile_is_runnable():
 def test_target_is_used_by_its_fields_alone():
     target = Target("t", Path("t.yaml"), Kubernetes("k", ("shop",)), ("http://127.0.0.1:1",))
     assert LoadProcess(Plan("p", "p", 1, Load(str(SPIKE), ()), (), (), ()), target, RunDir(Path("r"))).poll() is None
+
+
+def test_a_load_whose_runner_is_killed_ends_by_itself_with_a_whole_record(tmp_path, shop):
+    load = make(tmp_path, SPIKE, [shop.url], (Stage("only", 60, 10, 50),))
+    argv = [sys.executable, "-c", "import subprocess, sys, time; subprocess.Popen(sys.argv[1:]); time.sleep(60)"]
+    runner = subprocess.Popen([*argv, *load.command()], env=load.environment(), start_new_session=True)
+    until(lambda: sum(shop.seen.values()) > 20)
+    runner.kill()
+    runner.wait()
+    until(lambda: len(events(load, "load.ended")) == 1, within=20)
+    until(lambda: len(rows(load)["start"]) == sum(shop.seen.values()), within=5)
