@@ -19,10 +19,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from . import passwords, store
+from . import passwords, sessions, store
 from .pricing import priced
 from .service import Readiness, Unavailable, application, idempotency_key, json_error, json_object
-from .sessions import RedisError, connect
+from .sessions import connect
 from .settings import Settings
 from .store import NothingOrdered, Order, Store, UnknownProduct
 from .telemetry import log
@@ -66,7 +66,7 @@ class Catalog:
         try:
             async with asyncio.timeout(self.patience):
                 return await command()
-        except (RedisError, TimeoutError) as error:
+        except sessions.FAILURES as error:
             self.away_until = time.monotonic() + self.pause
             log("warning", "catalog cache away", seconds=self.pause, error=f"{type(error).__name__} {error}".strip())
             return None

@@ -15,8 +15,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from . import pages
+from . import sessions as kept
 from .service import Readiness, Unavailable, application, idempotency_key, json_error, json_object
-from .sessions import RedisError, Session, Sessions, connect
+from .sessions import Session, Sessions, connect
 from .settings import Settings
 from .upstream import Call, HttpSender, Reply, Upstream, UpstreamFailed, upstream
 
@@ -74,7 +75,7 @@ class Front:
             return _passed_on(reply)
         try:
             session, token = await self.sessions.open(user)
-        except RedisError as error:
+        except kept.FAILURES as error:
             raise _no_redis(error) from error
         answer = JSONResponse({"token": token, "user": user})
         answer.set_cookie(COOKIE, session.id, max_age=self.sessions.ttl, httponly=True, samesite="lax")
@@ -85,7 +86,7 @@ class Front:
         session = await self._session(request)
         try:
             await self.sessions.close(session)
-        except RedisError as error:
+        except kept.FAILURES as error:
             raise _no_redis(error) from error
         answer = Response(status_code=204)
         answer.delete_cookie(COOKIE)
@@ -104,7 +105,7 @@ class Front:
             raise HTTPException(400, f"product_id and a quantity of 1-{MOST_OF_ONE} are needed, both whole numbers")
         try:
             items = await self.sessions.add(session, product_id, quantity)
-        except RedisError as error:
+        except kept.FAILURES as error:
             raise _no_redis(error) from error
         return JSONResponse({"items": items})
 
@@ -122,7 +123,7 @@ class Front:
         if placed.pop("items") == items:
             try:
                 await self.sessions.empty(session)
-            except RedisError as error:
+            except kept.FAILURES as error:
                 raise _no_redis(error) from error
         return JSONResponse(placed, reply.status)
 
@@ -133,7 +134,7 @@ class Front:
         if cookie and token and scheme.lower() == "bearer":
             try:
                 session = await self.sessions.find(cookie, token)
-            except RedisError as error:
+            except kept.FAILURES as error:
                 raise _no_redis(error) from error
         if session is None:
             raise HTTPException(401, "log in first: no such session", {"www-authenticate": "Bearer"})
@@ -142,7 +143,7 @@ class Front:
     async def _cart(self, session: Session) -> dict[str, int]:
         try:
             return await self.sessions.cart(session)
-        except RedisError as error:
+        except kept.FAILURES as error:
             raise _no_redis(error) from error
 
     async def _ask(self, call: Call) -> Reply:
@@ -156,7 +157,7 @@ def _whole(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _no_redis(error: RedisError) -> Unavailable:
+def _no_redis(error: Exception) -> Unavailable:
     return Unavailable(f"sessions are unavailable: Redis: {type(error).__name__} {error}")
 
 

@@ -12,11 +12,16 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import FullJitterBackoff
+from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as TooSlow
 
 from .settings import Settings
 
-__all__ = ["RedisError", "Session", "Sessions", "connect"]
+# A connection that ended while nobody used it shows itself as any of these: redis-py passes on the kernel's error, and
+# uvloop calls writing to it a RuntimeError.
+BROKEN = (NoConnection, TooSlow, OSError, RuntimeError)
+FAILURES = (RedisError, OSError, RuntimeError)
 
 
 def connect(settings: Settings) -> Redis:
@@ -26,7 +31,7 @@ def connect(settings: Settings) -> Redis:
         socket_timeout=settings.redis_timeout,
         socket_connect_timeout=settings.redis_timeout,
         socket_keepalive=True,
-        retry=Retry(FullJitterBackoff(cap=0.1, base=0.02), 1),
+        retry=Retry(FullJitterBackoff(cap=0.1, base=0.02), 1, supported_errors=BROKEN),
         max_connections=64,
     )
 
@@ -46,7 +51,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Sessions:
-    """Sessions of *ttl* seconds since last use; every method raises RedisError when Redis does not answer in time."""
+    """Sessions of *ttl* seconds since last use; every method raises one of FAILURES when Redis does not answer in time."""
 
     redis: Redis
     ttl: int

@@ -13,7 +13,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from .settings import Settings
 
-FAILURES = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, TimeoutError)
+FAILURES = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, OSError)
 
 
 Result = TypeVar("Result")

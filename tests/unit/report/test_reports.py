@@ -1,5 +1,6 @@
 """Every report says the outcome, each verdict and what was broken."""
 
+import dataclasses
 import json
 import re
 from xml.etree import ElementTree as ET
@@ -16,7 +17,14 @@ from tests.timelines import changed, small_timeline
 
 VERDICTS = (
     Verdict("load delivered", "", Outcome.PASS, "600 of 600 journeys"),
-    Verdict("objective", "available in faults", Outcome.FAIL, "98.3 % < 99 %", (Measure("ratio", 0.983, "", 0.99),), "look at <pod>"),
+    Verdict(
+        "objective",
+        "available in faults",
+        Outcome.FAIL,
+        "98.3 % < 99 %",
+        (Measure("ratio", 0.983, "", 0.99),),
+        "look at <pod>",
+    ),
     Verdict("scaled out", "shop/front", Outcome.INCONCLUSIVE, "no replica | count", evidence=("line 1",)),
 )
 
@@ -42,8 +50,6 @@ def test_html_needs_nothing_from_elsewhere():
 def test_html_data_cannot_close_its_script():
     timeline = small_timeline()
     errors = ["</script><b>"] * len(timeline.requests)
-    import dataclasses
-
     page = render_html(changed(timeline, requests=dataclasses.replace(timeline.requests, error=errors)), VERDICTS)
 
     data = re.search(r"const DATA = (.*);", page).group(1)
@@ -54,7 +60,12 @@ def test_html_data_cannot_close_its_script():
 def test_junit_counts_inconclusive_as_error_and_skips_nothing():
     suite = ET.fromstring(render_junit(small_timeline(), VERDICTS)).find("testsuite")
 
-    assert (suite.get("tests"), suite.get("failures"), suite.get("errors"), suite.get("skipped")) == ("3", "1", "1", "0")
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors"), suite.get("skipped")) == (
+        "3",
+        "1",
+        "1",
+        "0",
+    )
 
 
 def test_markdown_keeps_its_table_whole():
@@ -82,6 +93,8 @@ def test_figures_show_failures_replicas_and_the_fault():
     assert [(span.name, span.start, span.end) for span in faults(timeline)] == [("kill-pods", 35, 42)]
 
 
-@pytest.mark.parametrize(("value", "text"), [(0.98312, "0.983"), (12.0, "12"), (1234.5, "1234"), (None, "unknown"), ("a", "a")])
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.98312, "0.983"), (12.0, "12"), (1234.5, "1234"), (None, "unknown"), ("a", "a")]
+)
 def test_measures_read_well(value, text):
     assert measure(value) == text
