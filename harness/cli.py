@@ -19,6 +19,7 @@ from harness.chaos.undo import UndoJournal
 from harness.exitcodes import OF_OUTCOME, ExitCode
 from harness.judge.judge import judge as judge_timeline
 from harness.judge.judge import verdicts_to_json
+from harness.keep import keep as keep_run
 from harness.model.errors import HarnessError, PlanError
 from harness.planfile import load_plan
 from harness.record import load_timeline
@@ -88,6 +89,12 @@ def judge(folder: RunFolder, *, as_json: AsJson = False, quiet: Quiet = False) -
 def report(folder: RunFolder, *, as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Judge a recorded run and write its reports again."""
     _judge_and_report(RunDir(folder), as_json=as_json, quiet=quiet)
+
+
+@app.command()
+def keep(folder: RunFolder, to: Annotated[Path, typer.Argument(help="A new folder.", show_default=False)]) -> None:
+    """Keep a run as a small recording, without logs, to judge again later or to pass on."""
+    OUT.print(f"kept as {keep_run(RunDir(folder), to)}", markup=False)
 
 
 @app.command()

@@ -22,6 +22,7 @@ from lab.hosts.sweep import leaks
 
 INTERRUPTED = 130
 _PART_WITHIN = 180.0
+_PIPE_WIDTH = 200  # a pipe has no width, and rich would cut a table at 80
 
 app = typer.Typer(
     help="A whole Kubernetes stack on this machine, in three zones, to try the harness on.",
@@ -30,7 +31,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 # Results go to standard output, progress and complaints to standard error.
-out = Console(soft_wrap=True)
+out = Console(soft_wrap=True, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 err = Console(stderr=True, soft_wrap=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -161,7 +162,7 @@ def _is_well(now: dict[str, Any]) -> bool:
 def _print_status(now: dict[str, Any]) -> None:
     waiting = [f"{name} {state}" for name, state in now["components"].items() if state != "ready"]
     if now["parts"]:
-        out.print(parts_table(now["parts"]), highlight=False)
+        out.print(parts_table(now["parts"], now["total"]), highlight=False)
     out.print(
         f"the lab is {now['state']}" + (f": {', '.join(waiting)}" if waiting else ""), markup=False, highlight=False
     )

@@ -56,7 +56,18 @@ def launch(state: Path, settings: Settings, only: Sequence[str]) -> None:
         return
     claim(state)
     (state / SOCKET).unlink(missing_ok=True)
-    argv = (sys.executable, "-m", "lab.daemon", "--settings", json.dumps(given), "--only", ",".join(only))
+    # In an IPC namespace of its own: System V shared memory (PostgreSQL's) then ends with the lab, however that ends.
+    argv = (
+        "unshare",
+        "--ipc",
+        sys.executable,
+        "-m",
+        "lab.daemon",
+        "--settings",
+        json.dumps(given),
+        "--only",
+        ",".join(only),
+    )
     with (state / DAEMON_LOG).open("ab") as log:
         daemon = subprocess.Popen(
             (*argv, "--lock", str(lock.fd)),
@@ -73,12 +84,12 @@ def launch(state: Path, settings: Settings, only: Sequence[str]) -> None:
 
 def status(state: Path) -> dict[str, Any]:
     """What the daemon says of the lab; `state` is `down` when there is none, with what a dead one left in `debris`."""
-    nothing: dict[str, Any] = {"components": {}, "parts": [], "problems": []}
+    nothing: dict[str, Any] = {"components": {}, "parts": [], "problems": [], "total": {"memory": 0, "cpu": 0.0}}
     if daemon_pid() is None:
         return nothing | {"state": "down", "debris": leaks(state)}
     if not (state / SOCKET).exists():
         return nothing | {"state": "starting"}
-    return request(state, _ANSWER_WITHIN, do="status")
+    return nothing | request(state, _ANSWER_WITHIN, do="status")
 
 
 def follow(state: Path) -> Iterator[dict[str, Any] | None]:

@@ -111,23 +111,24 @@ def display_for(console: Console, *, quiet: bool) -> Display:
     return Terminal(console) if console.is_terminal else Plain(console)
 
 
-def parts_table(parts: Iterable[Mapping[str, Any]]) -> Table:
-    """A row a part, as `lab status` shows it."""
+def parts_table(parts: Iterable[Mapping[str, Any]], total: Mapping[str, float]) -> Table:
+    """A row a part, nodes last and each node's together; *total* is what all of the lab uses, pods too."""
     table = Table(box=None, pad_edge=False)
     for heading in ("PART", "HOST", "ZONE", "STATE"):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     table.add_column("MEMORY MiB", justify="right")
     table.add_column("CPU s", justify="right")
-    total_memory, total_cpu = 0, 0.0
-    for part in parts:
+    for part in sorted(parts, key=lambda each: each["host"] if each["host"].startswith("i-") else ""):
         state = f"[{_COLOURS[part['state']]}]{part['state']}[/]" + (
             f" ({escape(part['reason'])})" if part["reason"] else ""
         )
-        memory, cpu = f"{part['memory'] / MIB:.0f}", f"{part['cpu']:.1f}"
-        table.add_row(part["name"], part["host"], part["zone"] or "-", state, memory, cpu)
-        total_memory, total_cpu = total_memory + part["memory"], total_cpu + part["cpu"]
-    table.add_row("all", "", "", "", f"{total_memory / MIB:.0f}", f"{total_cpu:.1f}", style="bold")
+        table.add_row(part["name"], part["host"], part["zone"] or "-", state, *_use(part))
+    table.add_row("all, with pods", "", "", "", *_use(total), style="bold")
     return table
+
+
+def _use(of: Mapping[str, float]) -> tuple[str, str]:
+    return f"{of['memory'] / MIB:.0f}", f"{of['cpu']:.1f}"
 
 
 def _sentence(line: Mapping[str, Any]) -> str:

@@ -40,7 +40,8 @@ class Service:
         self._problems: list[str] = []
         self._progress = dict.fromkeys((component.name for component in components), "waiting")
         self._journal = Journal(state)
-        self._parts = Supervisor(state, Cgroups.of_this_machine())
+        self._cgroups = Cgroups.of_this_machine()
+        self._parts = Supervisor(state, self._cgroups)
         self._hosts = FabricHosts(forgotten=self._parts.forget)
         self._lab = Lab(state, self._hosts, self._parts, wait_for, self._say, settings)
         self._stop = threading.Event()
@@ -71,6 +72,7 @@ class Service:
             "since": self._since,
             "components": dict(self._progress),
             "parts": [asdict(part) for part in self._parts.status()],
+            "total": {"memory": self._cgroups.memory(""), "cpu": self._cgroups.cpu("")},
             "problems": list(self._problems),
             **self._error,
         }

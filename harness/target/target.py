@@ -52,7 +52,7 @@ class Target:
         """What the record says of the target: doors, no secrets."""
         return {
             "name": self.name,
-            "file": str(self.file),
+            "file": self.file.name,
             "kubernetes": {"namespaces": list(self.kubernetes.namespaces), "context": self.kubernetes.context},
             "aws": None
             if self.aws is None

@@ -24,7 +24,7 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _LAUNCH = 'while [ "$1" != -- ]; do echo 0 > "$1" || exit 125; shift; done; shift; exec "$@"'
 _EARLY = 0.1
 _POLL = 0.1
-NODES = "nodes/"
+NODES = "nodes"
 
 
 @dataclass(slots=True)
@@ -108,15 +108,18 @@ class Supervisor:
         """
         Ends every part, the last one first, and starts none any more.
 
-        Nodes are killed at once, as terminated instances are, so that no client keeps a server from ending. What is
-        left after *within* seconds is the sweep's.
+        Nodes are killed at once with their pods, as terminated instances are, so that no client keeps a server from
+        ending. What is left after *within* seconds is the sweep's.
         """
         with self._lock:
             self._closing = True
             lives = [life for life in reversed(self._lives.values()) if not life.ended.is_set()]
         for life in lives:
             life.asked_to_end = True
-            _signal(life, signal.SIGKILL if _group(life.part).startswith(NODES) else signal.SIGTERM)
+        self._cgroups.kill(NODES)
+        for life in lives:
+            if not life.ended.is_set():
+                _signal(life, signal.SIGTERM)
         deadline = time.monotonic() + within
         for life in lives:
             life.ended.wait(max(0.0, deadline - time.monotonic()))

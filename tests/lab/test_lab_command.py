@@ -141,6 +141,19 @@ def test_all_processes_killed_at_once_up_recovers_by_itself(up):
     assert status()["parts"][0]["state"] == "running"
 
 
+def test_a_database_killed_leaves_no_shared_memory():
+    def segments():
+        return {line.split()[1] for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]}
+
+    before = segments()
+    assert lab("up", "--only", "postgres").returncode == 0
+    for pid in (daemon_pid(), *Cgroups.of_this_machine().pids()):
+        os.kill(pid, signal.SIGKILL)
+
+    assert lab("down").returncode == 0
+    assert segments() <= before
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_up_killed_at_a_random_moment_leaves_what_down_can_take_away(seed):
     chance = random.Random(seed)

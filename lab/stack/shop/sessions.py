@@ -31,7 +31,7 @@ def connect(settings: Settings) -> Redis:
         socket_timeout=settings.redis_timeout,
         socket_connect_timeout=settings.redis_timeout,
         socket_keepalive=True,
-        retry=Retry(FullJitterBackoff(cap=0.1, base=0.02), 1, supported_errors=BROKEN),
+        retry=Retry(FullJitterBackoff(cap=0.1, base=0.02), 1, supported_errors=BROKEN),  # type: ignore[arg-type]  # takes any exception
         max_connections=64,
     )
 

@@ -48,20 +48,36 @@ def test_the_display_suits_where_it_is_shown():
     assert isinstance(display_for(console(force_terminal=True), quiet=True), Quiet)
 
 
-def test_the_table_of_parts_says_why_one_died_and_what_all_use():
+PART = {
+    "name": "etcd",
+    "host": "apiserver",
+    "zone": "",
+    "state": "running",
+    "reason": "",
+    "memory": 3 << 20,
+    "cpu": 1.0,
+}
+
+
+def table_lines(parts, total=None):
     shown = console()
-    part = {
-        "name": "etcd",
-        "host": "apiserver",
-        "zone": "",
-        "state": "running",
-        "reason": "",
-        "memory": 3 << 20,
-        "cpu": 1.0,
-    }
+    shown.print(parts_table(parts, total or {"memory": 9 << 20, "cpu": 4.0}))
+    return shown.file.getvalue().splitlines()
 
-    shown.print(parts_table([part, part | {"name": "redis", "state": "dead", "reason": "signal SIGKILL"}]))
 
-    text = shown.file.getvalue()
-    assert "dead (signal SIGKILL)" in text
-    assert text.splitlines()[-1].split() == ["all", "6", "2.0"]
+def test_the_table_of_parts_says_why_one_died():
+    lines = table_lines([PART | {"name": "redis", "state": "dead", "reason": "signal SIGKILL"}])
+
+    assert lines[1].split() == ["redis", "apiserver", "-", "dead", "(signal", "SIGKILL)", "3", "1.0"]
+
+
+def test_the_table_of_parts_ends_with_what_all_use():
+    assert table_lines([PART])[-1].split() == ["all,", "with", "pods", "9", "4.0"]
+
+
+def test_the_parts_of_a_node_stand_together_after_all_others():
+    node = [PART | {"name": f"i-{n}-{role}", "host": f"i-{n}"} for role in ("kubelet", "proxy") for n in (1, 2)]
+
+    names = [line.split()[0] for line in table_lines([*node, PART])[1:-1]]
+
+    assert names == ["etcd", "i-1-kubelet", "i-1-proxy", "i-2-kubelet", "i-2-proxy"]
