@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.chaos.actions import Harm
 from harness.chaos.preview import Preview as Hit
 from harness.chaos.preview import preview as hit_by
 from harness.judge.judge import verifiers
@@ -97,7 +96,7 @@ def show(found: Preview, console: Console) -> None:
             )
             console.print(f"  [bold]{hit.experiment}[/bold] {step.name}: {where}", markup=True)
             if step.harm is not None:
-                console.print(Text(f"    {_said(step.harm)}"))
+                console.print(Text(f"    {step.harm.said}"))
     show_capabilities(found.capabilities, console, "sources of evidence")
     table = Table(title="verdicts", title_justify="left")
     for column in ("claim", "reads", "can be given"):
@@ -119,11 +118,6 @@ def show_capabilities(capabilities: Sequence[Capability], console: Console, titl
         answers = Text("yes", style="green") if capability.ok else Text("no", style="red")
         table.add_row(capability.source, answers, Text(capability.found))
     console.print(table)
-
-
-def _said(harm: Harm) -> str:
-    share = f"{harm.share:.0%} of all {harm.of}"
-    return f"{len(harm.targets)} ({share}): {', '.join(harm.targets)}"
 
 
 def _title(claim: str, subject: str) -> str:

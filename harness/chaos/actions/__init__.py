@@ -42,8 +42,9 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Harm:
-    """What an action would hit: *targets* by name, as *share* (0..1) of all *of* that kind, with *details*."""
+    """What an action would hit, *said* in one sentence: *targets* by name, as *share* (0..1) of all *of* that kind."""
 
+    said: str
     targets: tuple[str, ...]
     of: str
     share: float

@@ -82,7 +82,10 @@ def preview_kill_pods(target: Target, arguments: Mapping[str, Any]) -> Harm:
     ready = ready_pods(core, target, selector, str(arguments["namespace"]))
     number = wanted(len(ready), arguments.get("count"), arguments.get("percentage"))
     details = {"kills": number, "selector": selector, "zones": sorted({pod.zone for pod in ready})}
-    return Harm(tuple(map(str, ready)), "ready pods that match", number / len(ready), details)
+    names = tuple(map(str, ready))
+    share = number / len(ready)
+    said = f"kills {number} of the {len(ready)} ready pods that match {selector} ({share:.0%}): of {', '.join(names)}"
+    return Harm(said, names, "ready pods that match", share, details)
 
 
 def ready_pods(core: Any, target: Target, selector: str, namespace: str) -> list[Pod]:

@@ -88,7 +88,11 @@ def preview_disconnect_zone(target: Target, arguments: Mapping[str, Any]) -> Har
     _refuse_cut(client, {subnet: acl for subnet, (_, acl) in acls.items()})
     inside = _inside(target, zone)
     share = len(inside["nodes"]) / inside["nodes_in_all"] if inside["nodes_in_all"] else 0.0
-    return Harm(tuple(sorted(subnets)), "nodes", share, {"zone": zone, **inside})
+    said = (
+        f"cuts {', '.join(sorted(subnets))} ({zone}) off: {len(inside['nodes'])} of {inside['nodes_in_all']} nodes "
+        f"({share:.0%}) with {len(inside['pods'])} pods: {', '.join(inside['pods']) or 'none'}"
+    )
+    return Harm(said, tuple(sorted(subnets)), "nodes", share, {"zone": zone, **inside})
 
 
 def restore_network_acls(target: Target, arguments: Mapping[str, Any], before: Mapping[str, Any]) -> None:

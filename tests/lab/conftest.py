@@ -1,0 +1,97 @@
+"""
+What the lab tests share: one session of them at a time on a machine, one lab for all that need a whole one, nothing left.
+
+Tests that ask for `shared_lab` run last: some others start labs of their own, or none, and want the machine bare.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.client import daemon_pid
+from lab.context import STATE
+from lab.errors import LockHeld
+from lab.hosts.sweep import leaks
+from lab.lock import LOCK, holder
+from lab.stack import target
+
+LAB = Path(sys.executable).with_name("lab")
+TURN = Path("/run/lock/gameday-lab-tests")
+# The fixtures by which a test has the machine's lab names to itself.
+ALONE = frozenset({"machine", "shared_lab"})
+
+
+@dataclass(frozen=True, slots=True)
+class SharedLab:
+    """A whole lab that is up; *target* is its target file."""
+
+    target: Path
+    state: Path
+
+    @property
+    def admin(self) -> Path:
+        """The kubeconfig of who may do anything in the cluster."""
+        return self.state / "pki" / "admin.kubeconfig"
+
+    def do(self, *argv: str) -> None:
+        """`lab` does as it is told."""
+        done = subprocess.run([LAB, *argv], capture_output=True, text=True, check=False, timeout=200)
+        assert done.returncode == 0, f"lab {' '.join(argv)}: {done.stderr}"
+
+
+def pytest_collection_modifyitems(items: list[Any]) -> None:
+    items.sort(key=lambda item: "shared_lab" in getattr(item, "fixturenames", ()))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def turn(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No other session's lab tests meddle with the lab's names meanwhile, and nobody's lab is left half removed."""
+    if os.geteuid() != 0 or not any(ALONE & set(getattr(item, "fixturenames", ())) for item in request.session.items):
+        yield
+        return
+    with TURN.open("a") as lock:
+        _await_turn(lock, request)
+        yield
+        assert holder() is not None or leaks(STATE) == []
+
+
+def _await_turn(lock: Any, request: pytest.FixtureRequest) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        reporter = request.config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None:
+            reporter.write_line(f"waiting for another session's lab tests, which hold {TURN}")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+
+@pytest.fixture(scope="session")
+def shared_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedLab]:
+    """The lab that is up already, which stays; else one that is brought up, and taken away in the end."""
+    if os.geteuid() != 0:
+        pytest.fail("the lab needs root", pytrace=False)
+    try:
+        found = daemon_pid() is not None
+    except LockHeld as held:
+        pytest.fail(str(held), pytrace=False)
+    file = tmp_path_factory.mktemp("lab") / "target.yaml"
+    shared = SharedLab(file, STATE)
+    try:
+        shared.do("up", "--quiet", "--target-file", str(file))
+        if found:
+            target.write(file, STATE)
+        yield shared
+    finally:
+        if not found:
+            shared.do("down", "--quiet")
+            assert leaks(STATE) == [], f"left of the lab whose lock was {LOCK}"
