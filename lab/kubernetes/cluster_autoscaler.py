@@ -2,7 +2,7 @@
 Cluster Autoscaler with its AWS provider, on the lab's cloud.
 
 As in production: a scan every 10 s, groups found by tag, a node may take 15 minutes to join. Shortened, so that a
-game-day can see a scale-down: a node is unneeded after 60 s (10 min) and scale-down rests 60 s after a scale-up (10 min).
+game-day can see a scale-down: a node is unneeded after 30 s (10 min) and scale-down rests 30 s after a scale-up (10 min).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from lab.kubernetes.answers import http_ok
 PORT = 8085
 CLUSTER = "lab"
 TAGS = ("k8s.io/cluster-autoscaler/enabled", f"k8s.io/cluster-autoscaler/{CLUSTER}")
-UNNEEDED = "60s"
-DELAY_AFTER_ADD = "60s"
+UNNEEDED = "30s"
+DELAY_AFTER_ADD = "30s"
 
 
 def start(lab: Lab) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from lab import client
 from lab.client import daemon_pid
 from lab.context import STATE
 from lab.errors import LockHeld
@@ -47,6 +48,10 @@ class SharedLab:
         """`lab` does as it is told."""
         done = subprocess.run([LAB, *argv], capture_output=True, text=True, check=False, timeout=200)
         assert done.returncode == 0, f"lab {' '.join(argv)}: {done.stderr}"
+
+    def status(self) -> dict[str, Any]:
+        """What `lab status` says."""
+        return client.status(self.state)
 
 
 def pytest_collection_modifyitems(items: list[Any]) -> None:

@@ -1,0 +1,337 @@
+"""
+Game-days on the real lab that must not pass, each with one thing wrong: the verdict, exit code and reason are right.
+
+In the order that costs least: what scales the stack out comes first, or last, so that few runs wait for it to settle.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+from kubernetes import client, config
+
+from harness.chaos.processes import members
+from harness.target.clients import boto3_client
+from harness.target.target import Target
+from harness.target.targetfile import load_target
+from tests.lab.conftest import SharedLab
+from tests.lab.game_days import PLANS, GameDay, Verdicts, await_that, gameday, running
+
+pytestmark = pytest.mark.lab
+ZONE = "us-east-1c"
+KUBELET = 10250
+GROUND = [
+    "load_delivered",
+    "machine_not_saturated",
+    "evidence_complete",
+    "everything_restored",
+    "run_complete",
+]
+
+
+@pytest.fixture
+def reports(tmp_path: Path) -> Path:
+    return tmp_path / "reports"
+
+
+@pytest.fixture(scope="module")
+def cluster(shared_lab: SharedLab) -> client.ApiClient:
+    return config.new_client_from_config(config_file=str(shared_lab.admin))
+
+
+class Zone:
+    """The zone that is cut off, seen in the AWS API and on the wire."""
+
+    def __init__(self, target: Target, cluster: client.ApiClient) -> None:
+        self._ec2 = boto3_client(target, "ec2")
+        nodes = client.CoreV1Api(cluster).list_node(label_selector=f"topology.kubernetes.io/zone={ZONE}").items
+        self._node = next(a.address for a in nodes[0].status.addresses if a.type == "InternalIP")
+
+    def associations(self) -> dict[str, str]:
+        acls = self._ec2.describe_network_acls()["NetworkAcls"]
+        return {each["SubnetId"]: each["NetworkAclId"] for acl in acls for each in acl["Associations"]}
+
+    def acls(self) -> set[str]:
+        return {acl["NetworkAclId"] for acl in self._ec2.describe_network_acls()["NetworkAcls"]}
+
+    def is_reached(self) -> bool:
+        try:
+            socket.create_connection((self._node, KUBELET), timeout=0.5).close()
+        except OSError:
+            return False
+        return True
+
+
+@pytest.fixture
+def zone(shared_lab: SharedLab, cluster: client.ApiClient) -> Zone:
+    return Zone(load_target(shared_lab.target), cluster)
+
+
+def pods(cluster: client.ApiClient) -> dict[str, str]:
+    found = client.CoreV1Api(cluster).list_namespaced_pod("shop").items
+    return {pod.metadata.uid: pod.metadata.name for pod in found}
+
+
+def test_what_needs_a_prometheus_that_was_killed_is_inconclusive_and_the_rest_is_judged(
+    shared_lab: SharedLab, reports: Path
+) -> None:
+    with running("lost-prometheus", shared_lab, reports) as run:
+        run.await_event("load.stage", "spike")
+        shared_lab.do("stop", "prometheus", "--kill")
+        try:
+            run.await_event("observe.lost", "prometheus", within=15)
+            run.await_event("load.ended", within=120)
+        finally:
+            shared_lab.do("start", "prometheus")
+        code = run.end()
+    verdicts = run.verdicts
+
+    assert code == 2, run.said
+    assert verdicts.that("inconclusive") == ["hpa_scales_out: shop/front (spike)", "evidence_complete"]
+    assert verdicts.that("fail") == []
+    assert verdicts.that("pass") == [
+        "slo: available (baseline)",
+        "slo: available (spike)",
+        "pods_replaced: kill-pods",
+        "load_delivered",
+        "machine_not_saturated",
+        "faults_injected: kill-pods",
+        "everything_restored",
+        "run_complete",
+    ]
+    for title in verdicts.that("inconclusive"):
+        assert re.search(r"prometheus was blind for \d+ s of \d+ to \d+ s", verdicts.why(title)), verdicts.why(title)
+    assert "prometheus was blind for" in run.said
+
+
+def test_a_selector_that_matches_no_pod_is_refused_in_preview_and_nothing_is_touched(
+    shared_lab: SharedLab, cluster: client.ApiClient, reports: Path
+) -> None:
+    before = pods(cluster)
+    plan = PLANS / "no-such-pods.yaml"
+
+    for said in (
+        gameday("plan", plan, "--target", shared_lab.target),
+        gameday("run", plan, "--target", shared_lab.target, "--reports", reports),
+    ):
+        assert said.code == 3
+        assert "no-such-pods.yaml:11: experiments[0].configuration.selector" in said.err
+        assert "selector 'app=frnot' matches no ready pod in namespace 'shop'" in said.err
+        assert "hint: see what there is: kubectl -n shop get pods --show-labels" in said.err
+
+    assert not reports.exists()
+    assert pods(cluster) == before
+
+
+def test_ctrl_c_undoes_the_faults_and_leaves_a_record_that_can_be_judged(
+    shared_lab: SharedLab, zone: Zone, reports: Path
+) -> None:
+    before = zone.associations(), zone.acls()
+    with running("outage", shared_lab, reports) as run:
+        run.await_event("fault.injected", "az-outage")
+        assert not zone.is_reached()
+        os.killpg(run.process.pid, signal.SIGINT)  # as a terminal does it: to all of the foreground
+        code = run.end()
+    judged = gameday("judge", run.folder.path)
+    verdicts = Verdicts.of(run.folder.path)
+
+    assert code == 130
+    assert "interrupted: stopped by SIGINT" in run.said
+    assert zone.is_reached()
+    assert (zone.associations(), zone.acls()) == before
+    assert members(run.folder) == {}
+    assert judged.code == 2
+    assert verdicts.that("fail") == []
+    assert "everything_restored" in verdicts.that("pass")
+    assert "stopped by SIGINT" in verdicts.why("run_complete")
+    assert "stopped by SIGINT" in verdicts.why(f"zone_survived: {ZONE} (az-outage)")
+
+
+def test_a_killed_runner_is_undone_within_ten_seconds_and_the_next_run_passes(
+    shared_lab: SharedLab, zone: Zone, reports: Path
+) -> None:
+    before = zone.associations(), zone.acls()
+    with bystanders() as others, running("outage", shared_lab, reports) as run:
+        run.await_event("fault.injected", "az-outage")
+        assert zone.associations() != before[0]
+        assert not zone.is_reached()
+        run.process.kill()
+        killed = time.monotonic()
+        await_that(zone.is_reached, 10, "the zone is reached again")
+        await_that(lambda: zone.associations() == before[0], 10 - (time.monotonic() - killed), "its ACL is its own")
+        await_that(lambda: not members(run.folder), 20, "no process of the run is left")
+        assert zone.acls() == before[1]
+        assert [other.poll() for other in others] == [None] * len(others)
+        assert not_running(shared_lab) == []
+
+    folder = run.folder.path
+    judged = gameday("judge", folder)
+    undone = gameday("undo", folder, "--target", shared_lab.target)
+    verdicts = Verdicts.of(folder)
+    assert judged.code == 2, judged.out
+    assert verdicts.that("fail") == []
+    assert re.search(r"interrupted after \d+ s: the runner died", verdicts.why("run_complete"))
+    assert "the runner died" in verdicts.why(f"zone_survived: {ZONE} (az-outage)")
+    assert "everything_restored" in verdicts.that("pass")
+    assert "INCONCLUSIVE" in judged.out
+    assert (undone.code, "nothing is left to undo" in undone.out) == (0, True)
+    assert gameday("report", folder).code == 2
+    assert (folder / "report.html").stat().st_size > 10_000
+
+    with running("outage", shared_lab, reports.with_name("second")) as second:
+        code = second.end()
+
+    assert code == 0, second.said
+    assert second.verdicts.that("pass") == [
+        "slo: available (outage)",
+        f"zone_survived: {ZONE} (az-outage)",
+        "load_delivered",
+        "machine_not_saturated",
+        "faults_injected: az-outage",
+        "evidence_complete",
+        "everything_restored",
+        "run_complete",
+    ]
+    assert (zone.associations(), zone.acls()) == before
+
+
+@contextmanager
+def bystanders() -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Processes that look like a run's and are none: a locust and a chaos by name, one of another run's environment."""
+    nap = "import time; time.sleep(600)"
+    argvs = [[sys.executable, "-c", nap, name] for name in ("locust", "chaos run", "harness.chaos.watchdog")]
+    started = [
+        subprocess.Popen(argv, env={**os.environ, "GAMEDAY_RUN": "/tmp/another"}, start_new_session=True)
+        for argv in argvs
+    ]
+    try:
+        yield started
+    finally:
+        for each in started:
+            each.kill()
+            each.wait()
+
+
+def not_running(lab: SharedLab) -> list[str]:
+    parts = lab.status()["parts"]
+    assert parts
+    return [part["name"] for part in parts if part["state"] != "running"]
+
+
+def test_a_load_generator_throttled_to_a_tenth_leaves_no_verdict_that_rests_on_load(
+    shared_lab: SharedLab, reports: Path
+) -> None:
+    with running("throttled-load", shared_lab, reports) as run:
+        run.await_event("load.stage", "baseline")
+        generator = psutil.Process(run.processes("load"))
+        generator.cpu_percent()
+        run.await_event("load.stage", "steady")
+        with throttled(generator, generator.cpu_percent() / 100 / 10):
+            code = run.end()
+    verdicts = run.verdicts
+
+    assert code == 2, run.said
+    assert verdicts.that("fail") == []
+    assert set(verdicts.that("inconclusive")) >= {
+        "slo: available (steady)",
+        "slo: fast (steady)",
+        "hpa_scales_out: shop/front (steady)",
+        "load_delivered",
+    }
+    assert "stage 'steady'" in verdicts.why("load_delivered")
+    assert re.search(
+        r"event loop lagged over 0.25 s for \d+% of the time|\(\d+%\)|did not end", verdicts.why("load_delivered")
+    )
+    for title in ("slo: available (steady)", "slo: fast (steady)"):
+        assert "stage 'steady'" in verdicts.why(title)
+    assert {"everything_restored", "run_complete"} <= set(verdicts.that("pass"))
+
+
+@contextmanager
+def throttled(process: psutil.Process, cores: float) -> Iterator[None]:
+    """*process* gets *cores* of CPU at most, in a cgroup of our own that is gone afterwards."""
+    group = Path(f"/sys/fs/cgroup/cpu/gdtry-throttle-{os.getpid()}")
+    group.mkdir()
+    try:
+        (group / "cpu.cfs_period_us").write_text("100000")
+        (group / "cpu.cfs_quota_us").write_text(str(max(1000, round(cores * 100_000))))  # the kernel takes no less
+        (group / "cgroup.procs").write_text(str(process.pid))
+        yield
+    finally:
+        await_that(lambda: not (group / "cgroup.procs").read_text(), 30, "the throttled process has ended")
+        group.rmdir()
+
+
+@pytest.fixture
+def capped_front(cluster: client.ApiClient) -> Iterator[None]:
+    scalers = client.AutoscalingV2Api(cluster)
+    most = scalers.read_namespaced_horizontal_pod_autoscaler("front", "shop").spec.max_replicas
+
+    def allow(replicas: int) -> None:
+        scalers.patch_namespaced_horizontal_pod_autoscaler("front", "shop", {"spec": {"maxReplicas": replicas}})
+
+    allow(3)
+    yield
+    allow(most)
+
+
+@pytest.mark.usefixtures("capped_front")
+def test_an_hpa_whose_maximum_is_its_minimum_fails(shared_lab: SharedLab, reports: Path) -> None:
+    with running("capped-hpa", shared_lab, reports) as run:
+        code = run.end()
+    verdicts = run.verdicts
+
+    assert code == 1, run.said
+    assert verdicts.that("fail") == ["hpa_scales_out: shop/front (spike)"]
+    why = verdicts.why("hpa_scales_out: shop/front (spike)")
+    assert "maxReplicas equals minReplicas (3)" in why
+    assert "raise maxReplicas of shop/front to at least 5" in why
+    assert verdicts.that("inconclusive") == []
+    assert verdicts.that("pass") == ["slo: available (baseline)", "slo: available (spike)", *GROUND]
+
+
+@pytest.fixture
+def stopped_autoscaler(shared_lab: SharedLab) -> Iterator[None]:
+    shared_lab.do("stop", "cluster-autoscaler")
+    yield
+    shared_lab.do("start", "cluster-autoscaler")
+
+
+@pytest.mark.usefixtures("stopped_autoscaler")
+def test_a_stopped_cluster_autoscaler_fails_when_pods_do_not_fit(
+    shared_lab: SharedLab, cluster: client.ApiClient, reports: Path
+) -> None:
+    with running("stopped-autoscaler", shared_lab, reports) as run:
+        run.await_event("load.stage", "after")
+        stayed = unschedulable(cluster)
+        code = run.end()
+    verdicts = run.verdicts
+
+    assert code == 1, run.said
+    assert stayed
+    assert verdicts.that("fail") == ["cluster_autoscaler_adds_nodes: spike"]
+    why = verdicts.why("cluster_autoscaler_adds_nodes: spike")
+    assert "no group was raised within 30 s of the first pod that did not fit" in why
+    assert "is the Cluster Autoscaler running?" in why
+    assert verdicts.that("inconclusive") == []
+    assert "hpa_scales_out: shop/front (spike)" in verdicts.that("pass")
+
+
+def unschedulable(cluster: client.ApiClient) -> list[str]:
+    found = client.CoreV1Api(cluster).list_namespaced_pod("shop", field_selector="status.phase=Pending").items
+    return [
+        pod.metadata.name
+        for pod in found
+        if any(c.type == "PodScheduled" and c.reason == "Unschedulable" for c in pod.status.conditions or ())
+    ]
