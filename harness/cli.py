@@ -21,6 +21,7 @@ from harness.judge.judge import judge as judge_timeline
 from harness.judge.judge import verdicts_to_json
 from harness.keep import keep as keep_run
 from harness.model.errors import HarnessError, PlanError
+from harness.model.plan import Plan
 from harness.planfile import load_plan
 from harness.record import load_timeline
 from harness.report.summary import outcome_of
@@ -29,6 +30,7 @@ from harness.report.write import write_reports
 from harness.run import Interrupted, new_run_folder
 from harness.run import run as run_plan
 from harness.rundir import RunDir
+from harness.target.target import Target
 from harness.target.targetfile import load_target
 from harness.terminal import Progress
 
@@ -53,7 +55,7 @@ DEFAULT_TARGET = Path("target.yaml")
 @app.command()
 def plan(file: PlanFile, target: TargetFile = DEFAULT_TARGET, *, as_json: AsJson = False) -> None:
     """Check a plan and show what it would do to the target; touches nothing."""
-    shown = previews.preview(load_plan(file), load_target(target))
+    shown = _previewed(load_plan(file), load_target(target), quiet=as_json)
     if as_json:
         OUT.print_json(json.dumps(shown.document()))
     else:
@@ -71,7 +73,7 @@ def run(
 ) -> None:
     """Carry out a plan, judge the record, write the reports; the exit code is the outcome."""
     checked, where = load_plan(file), load_target(target)
-    shown = previews.preview(checked, where)
+    shown = _previewed(checked, where, quiet=quiet or as_json)
     folder = new_run_folder(reports, checked)
     with Progress(ERR, quiet=quiet or as_json, title=checked.title) as progress:
         progress.expect(checked.load.seconds)
@@ -134,6 +136,12 @@ def doctor(target: TargetFile = DEFAULT_TARGET, *, as_json: AsJson = False) -> N
         code = subprocess.run([program, "doctor"], check=False).returncode if program else 0
     if code or not all(capability.ok for capability in found):
         raise typer.Exit(ExitCode.HARNESS_BROKE)
+
+
+def _previewed(checked: Plan, where: Target, *, quiet: bool) -> previews.Preview:
+    with Progress(ERR, quiet=quiet, title=f"plan {checked.name}") as progress:
+        progress.say(f"looking at what it would hit on target {where.name}")
+        return previews.preview(checked, where)
 
 
 def _judge_and_report(folder: RunDir, *, as_json: bool, quiet: bool, reports: bool = True) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from lab.context import Lab
 from lab.kubernetes import oci, registry
 from lab.tools.cache import cache
+from lab.tools.toolchain import uv
 
 PACKAGES = (
     "base-files",
@@ -179,7 +180,7 @@ def _fill_site(folder: Path, application: PythonApplication) -> None:
     if application.requirements:
         lock = [] if application.constraints is None else ["--constraint", str(application.constraints.resolve())]
         target = ["--target", str(site), "--python", sys.executable, "--python-version", "3.11", "--link-mode", "copy"]
-        _run(["uv", "pip", "install", "--quiet", *target, *lock, *application.requirements], folder)
+        _run([uv(), "pip", "install", "--quiet", *target, *lock, *application.requirements], folder)
     for path in (site / "bin", site / ".lock"):
         if path.is_dir():
             shutil.rmtree(path)
