@@ -16,6 +16,9 @@ from lab.errors import LockHeld
 # Not below LAB_STATE: names of namespaces and cgroups are the machine's, so a lab with another state folder collides too.
 LOCK = Path("/var/lib/gameday/lab/lock")
 DAEMON = "the lab's daemon"
+_NAMED_WITHIN = 1.0
+_ASKED_WITHIN = 0.2
+_AGAIN = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class Holder:
 
 
 class LabLock:
-    """Held from `__enter__` to `__exit__`; raises LockHeld at once when another process has it."""
+    """Held from `__enter__` to `__exit__`; raises LockHeld when another process has it."""
 
     def __init__(self, what: str, path: Path = LOCK) -> None:
         self._what = what
@@ -65,17 +68,19 @@ class LabLock:
     def name_holder(self, pid: int) -> None:
         """Writes into the lock that process *pid* holds it."""
         text = json.dumps(asdict(Holder(pid, self._what, time.time()))).encode()
-        os.ftruncate(self.fd, 0)
         os.pwrite(self.fd, text, 0)
+        os.ftruncate(self.fd, len(text))
 
     def _take(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(fd)
-            raise LockHeld(self._path, str(read_holder(self._path) or "an unknown process")) from None
+        deadline = time.monotonic() + _ASKED_WITHIN
+        while not _lock(fd, fcntl.LOCK_EX):
+            # Whoever only asks for the holder has the lock too, for less than a moment.
+            if time.monotonic() > deadline:
+                os.close(fd)
+                raise LockHeld(self._path, str(read_holder(self._path) or "an unknown process"))
+            time.sleep(_AGAIN)
         self.fd = fd
         self.name_holder(os.getpid())
 
@@ -85,11 +90,21 @@ def holder(path: Path = LOCK) -> Holder | None:
     if not path.exists():
         return None
     with path.open() as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return read_holder(path) or Holder(0, "an unknown process", time.time())
-    return None
+        if _lock(lock.fileno(), fcntl.LOCK_SH):
+            return None
+    # Who has just taken the lock writes its name a moment later.
+    deadline = time.monotonic() + _NAMED_WITHIN
+    while (named := read_holder(path)) is None and time.monotonic() < deadline:
+        time.sleep(_AGAIN)
+    return named or Holder(0, "an unknown process", time.time())
+
+
+def _lock(fd: int, kind: int) -> bool:
+    try:
+        fcntl.flock(fd, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def read_holder(path: Path) -> Holder | None:

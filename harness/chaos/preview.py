@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import botocore.exceptions
@@ -15,6 +16,7 @@ from harness.chaos.document import configured, substituted
 from harness.model.errors import PlanError, TargetError
 from harness.model.plan import Experiment, Plan
 from harness.target.target import Target
+from harness.yamlfile import Location, field_name, line_of, read_yaml
 
 _UNREACHABLE = (
     botocore.exceptions.BotoCoreError,
@@ -59,7 +61,7 @@ def preview(experiment: Experiment, plan: Plan, target: Target) -> Preview:
     document = configured(experiment, plan)
     values = document.get("configuration", {})
     steps = tuple(
-        _step(index, activity, values, experiment, target)
+        _step(activity, values, target, _Place(experiment, plan, index, activity))
         for index, activity in enumerate(document.get("method", ()))
         if activity.get("type") == "action"
     )
@@ -67,31 +69,58 @@ def preview(experiment: Experiment, plan: Plan, target: Target) -> Preview:
     return Preview(experiment.name, experiment.file, title, steps)
 
 
-def _step(
-    index: int, activity: Mapping[str, Any], values: Mapping[str, Any], experiment: Experiment, target: Target
-) -> Step:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where an action's arguments were written: in the plan's configuration, else in the experiment itself."""
+
+    experiment: Experiment
+    plan: Plan
+    index: int
+    activity: Mapping[str, Any]
+
+    def refusal(self, error: TargetError) -> PlanError:
+        """*error*, at the line that a person has to change."""
+        file = Path(self.experiment.file)
+        location: Location = ("method", self.index, "provider", "arguments")
+        given = self._configured()
+        if given and Path(self.plan.file).is_file():
+            file, location = Path(self.plan.file), self._in_plan(given)
+        return PlanError(
+            f"experiment {self.experiment.name!r}: {error.message}",
+            file=str(file),
+            line=line_of(read_yaml(file), location),
+            field=field_name(location),
+            hint=error.hint,
+        )
+
+    def _configured(self) -> list[str]:
+        """What of the plan's configuration the arguments are made of."""
+        written = str(self.activity["provider"].get("arguments") or {})
+        return [key for key in self.experiment.configuration if f"${{{key}}}" in written]
+
+    def _in_plan(self, given: Sequence[str]) -> Location:
+        index = [experiment.name for experiment in self.plan.experiments].index(self.experiment.name)
+        whole: Location = ("experiments", index, "configuration")
+        return (*whole, given[0]) if len(given) == 1 else whole
+
+
+def _step(activity: Mapping[str, Any], values: Mapping[str, Any], target: Target, place: _Place) -> Step:
     provider = activity["provider"]
     called = (str(provider.get("module", "")), str(provider.get("func", "")))
     arguments = substituted(provider.get("arguments") or {}, values)
     fault = next((f for f in FAULTS if (f.module, f.action) == called), None)
     action = ".".join(filter(None, called)) or str(provider.get("type"))
+    name = activity.get("name", action)
     if fault is None:
-        return Step(activity.get("name", action), action, arguments, None, known=called in HARMLESS)
-    return Step(
-        activity.get("name", action), action, arguments, _harm(fault, arguments, index, experiment, target), known=True
-    )
+        return Step(name, action, arguments, None, known=called in HARMLESS)
+    return Step(name, action, arguments, _harm(fault, arguments, target, place), known=True)
 
 
-def _harm(fault: Fault, arguments: Mapping[str, Any], index: int, experiment: Experiment, target: Target) -> Harm:
+def _harm(fault: Fault, arguments: Mapping[str, Any], target: Target, place: _Place) -> Harm:
     try:
         harm: Harm = fault.function(fault.preview)(target, arguments)
     except TargetError as error:
-        raise PlanError(
-            f"experiment {experiment.name!r}: {error.message}",
-            file=experiment.file,
-            field=f"method[{index}].provider.arguments",
-            hint=error.hint,
-        ) from error
+        raise place.refusal(error) from error
     except _UNREACHABLE as error:
         raise TargetError(
             f"target {target.name!r} cannot be asked what {fault.action} would hit: {type(error).__name__}: {error}",

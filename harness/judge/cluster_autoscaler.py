@@ -78,7 +78,7 @@ class ClusterAutoscalerScaleUp(Saying):
             because = f"the record ends {window.seconds:.0f} s after the first pod that did not fit, before the {self.expected.within:.0f} s were over"
             return self.unproven(because, *measures, window=window)
         because, hint = self._broken(timeline, chain, window)
-        return self.failed(because, *measures, hint=hint, window=window)
+        return self.failed(because + _left_over(pods, window.end), *measures, hint=hint, window=window)
 
     def _measures(self, chain: Chain) -> tuple[Measure, ...]:
         def after(time: float | None) -> float | None:
@@ -123,6 +123,13 @@ def _unschedulable(pod: History, window: Window) -> float | None:
         if time in window and state is not None and state.get("unschedulable"):
             return time
     return None
+
+
+def _left_over(pods: tuple[History, ...], time: float) -> str:
+    """How many pods had still no node at *time*, the first one named; nothing when there are none."""
+    left = sorted(pod.subject for pod in pods if (state := pod.at(time)) is not None and state.get("unschedulable"))
+    more = f" and {len(left) - 1} more" if len(left) > 1 else ""
+    return f"; still without a node then: {left[0]}{more}" if left else ""
 
 
 def _follow(timeline: Timeline, pods: tuple[History, ...], stage: Window, window: Window) -> Chain:

@@ -93,10 +93,17 @@ def _evidence_window(verdict: Verdict, timeline: Timeline) -> Window:
 
 
 def _demoted(verdict: Verdict, reasons: Sequence[str], hint: str) -> Verdict:
-    """*verdict* as inconclusive for *reasons*, its own sentence kept; what is inconclusive already only gains evidence."""
+    """
+    *verdict* as inconclusive for *reasons*, its own sentence kept.
+
+    What is inconclusive already gains evidence, and a first reason of which its own is most likely an effect: who reads
+    "only 30 requests" should not ask for more users when the run was interrupted.
+    """
     if verdict.outcome is Outcome.INCONCLUSIVE:
-        fresh = tuple(reason for reason in reasons if reason not in verdict.evidence)
-        return replace(verdict, evidence=(*verdict.evidence, *fresh))
+        evidence = (*verdict.evidence, *(reason for reason in reasons if reason not in verdict.evidence))
+        if reasons[0] in verdict.because:
+            return replace(verdict, evidence=evidence)
+        return replace(verdict, because=f"{reasons[0]}, and {verdict.because}", hint=hint, evidence=evidence)
     because = f"{'; '.join(reasons)} (else {verdict.outcome}: {verdict.because})"
     return replace(verdict, outcome=Outcome.INCONCLUSIVE, because=because, hint=hint)
 

@@ -92,7 +92,7 @@ class FabricHosts:
             _settings(FABRIC, (*_EVERYWHERE, *_FABRIC))
             if BRIDGE_FILTER.exists():
                 _settings(FABRIC, ("net.bridge.bridge-nf-call-iptables=0",))
-            there = set(_interfaces())
+            there = set(_interfaces(FABRIC))
             _batch(FABRIC, ("link set lo up", *(line for s in SUBNETS.values() for line in _bridge(s, there))))
             self._link()
 
@@ -145,7 +145,7 @@ class FabricHosts:
         there = namespaces()
         if FABRIC in there:
             # The link goes first: processes may keep the namespace alive, but nothing reaches them any more.
-            if interface_name(name) in _interfaces():
+            if interface_name(name) in _interfaces(FABRIC):
                 run("ip", "-n", FABRIC, "link", "del", interface_name(name))
             if host is not None and host.pods is not None:
                 run("ip", "-n", FABRIC, "route", "flush", str(host.pods))
@@ -154,7 +154,7 @@ class FabricHosts:
 
     def _link(self) -> None:
         outside, inside = LINK.network_address + 1, LINK.network_address + 2
-        if not Path(f"/sys/class/net/{UPLINK}").exists():
+        if UPLINK not in _interfaces():
             run("ip", "link", "add", UPLINK, "type", "veth", "peer", "name", "uplink", "netns", FABRIC)
         _batch(FABRIC, (f"addr replace {inside}/{LINK.prefixlen} dev uplink", "link set uplink up"))
         run("ip", "addr", "replace", f"{outside}/{LINK.prefixlen}", "dev", UPLINK)
@@ -171,8 +171,9 @@ def _bridge(subnet: Subnet, there: set[str]) -> Iterable[str]:
     yield f"link set {name} up"
 
 
-def _interfaces() -> list[str]:
-    lines = run("ip", "-n", FABRIC, "-o", "link", "show").splitlines()
+def _interfaces(netns: str = "") -> list[str]:
+    # Not from /sys: that shows the network namespace of whoever mounted it.
+    lines = run("ip", *(("-n", netns) if netns else ()), "-o", "link", "show").splitlines()
     return [line.split(":")[1].strip().split("@")[0] for line in lines]
 
 

@@ -126,7 +126,7 @@ def test_a_selector_that_matches_no_pod_is_refused_in_preview_and_nothing_is_tou
         gameday("run", plan, "--target", shared_lab.target, "--reports", reports),
     ):
         assert said.code == 3
-        assert "no-such-pods.yaml:11: experiments[0].configuration.selector" in said.err
+        assert "no-such-pods.yaml:10: experiments[0].configuration.selector" in said.err
         assert "selector 'app=frnot' matches no ready pod in namespace 'shop'" in said.err
         assert "hint: see what there is: kubectl -n shop get pods --show-labels" in said.err
 

@@ -76,3 +76,16 @@ def test_a_child_that_inherits_the_lock_keeps_it_when_its_parent_leaves(path):
 
     assert (held.what, held.pid) == ("child", process.pid)
     assert holder(path) is None
+
+
+def test_asking_who_holds_it_keeps_nobody_from_taking_it(path):
+    asking = "import sys, pathlib, time; from lab.lock import holder; print(1, flush=True)\nwhile True: holder(pathlib.Path(sys.argv[1]))"
+    with LabLock("first", path):
+        pass
+    with subprocess.Popen([sys.executable, "-c", asking, str(path)], stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+
+        for _ in range(200):
+            with LabLock("a test", path):
+                assert read_holder(path).what == "a test"
+        process.kill()
