@@ -30,6 +30,8 @@ SETTINGS = {
     "max_connections": "100",
     "max_wal_size": "256MB",
     "min_wal_size": "64MB",
+    # In the data folder, which the sweep takes away: a killed server leaves its segments in /dev/shm for good.
+    "dynamic_shared_memory_type": "mmap",
     "tcp_keepalives_idle": "5",
     "tcp_keepalives_interval": "2",
     "tcp_keepalives_count": "3",
