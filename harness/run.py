@@ -28,6 +28,7 @@ from harness.load.locust_process import LoadProcess
 from harness.model.errors import HarnessError, TargetError
 from harness.model.plan import Experiment, Plan
 from harness.observe.collectors import for_target
+from harness.observe.pod_logs import fetch_pod_logs
 from harness.planfile import dump_plan
 from harness.rundir import RunDir, read_lines
 from harness.target.capabilities import Capability
@@ -71,6 +72,7 @@ def run(plan: Plan, target: Target, folder: RunDir, capabilities: Sequence[Capab
     this = Run(plan, target, folder, say)
     folder.write_json(folder.plan, dump_plan(plan))
     folder.write_json(folder.environment, _environment(this, capabilities, before))
+    began = time.time()
     folder.append_event("runner", "run.started", folder.path.name)
     with _signals_interrupt(), ExitStack() as stack:
         stack.callback(_close, this)
@@ -79,6 +81,8 @@ def run(plan: Plan, target: Target, folder: RunDir, capabilities: Sequence[Capab
             stack.callback(collector.stop)
         try:
             _under_watch(this, before)
+            say("fetching the pods' logs")
+            fetch_pod_logs(target, folder, began)
         except BaseException as error:
             folder.append_event("runner", "run.interrupted", folder.path.name, {"reason": _reason(error)})
             raise
