@@ -1,5 +1,8 @@
 """
-Old records are judged as they were: the committed sample of a real run, and run folders of stories made by hand.
+Old records are judged as they were: the committed sample, recordings of real runs in which something was wrong, and run
+folders of stories made by hand.
+
+A recording is kept with `gameday keep RUN tests/replay/recordings/<what_happened>_<outcome>`.
 
 `GAMEDAY_UPDATE_GOLDENS=1 pytest tests/replay` writes the goldens anew; read their difference before you commit it.
 """
@@ -16,6 +19,7 @@ from tests.replay.folders import write_run
 from tests.stories import all_well
 
 HERE = Path(__file__).parent
+RECORDINGS = sorted(path.parent for path in (HERE / "recordings").glob("*/verdicts.json"))
 SAMPLES = sorted(path.parent for path in (HERE.parents[1] / "reports" / "sample").glob("*/verdicts.json"))
 
 
@@ -49,6 +53,16 @@ def test_a_sample_of_a_real_run_is_committed():
 @pytest.mark.parametrize("folder", SAMPLES, ids=lambda path: path.name)
 def test_a_sample_is_judged_again_to_the_same_bytes(folder):
     assert verdicts_to_json(judge(load_timeline(folder))) == (folder / "verdicts.json").read_text()
+
+
+@pytest.mark.parametrize("folder", RECORDINGS, ids=lambda path: path.name)
+def test_a_recording_is_judged_as_its_name_says_and_to_the_same_bytes_as_ever(folder):
+    verdicts = judge(load_timeline(folder))
+    if os.environ.get("GAMEDAY_UPDATE_GOLDENS"):
+        (folder / "verdicts.json").write_text(verdicts_to_json(verdicts))
+
+    assert folder.name.endswith(f"_{overall(verdicts)}")
+    assert verdicts_to_json(verdicts) == (folder / "verdicts.json").read_text()
 
 
 @pytest.mark.parametrize("name", STORIES)
