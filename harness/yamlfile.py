@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import PydanticCustomError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -22,6 +23,11 @@ class Strict(BaseModel):
     """A part of a file in which nothing may stand that nobody reads."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+def refusal(message: str, hint: str) -> PydanticCustomError:
+    """What a check of a model raises: the two become a PlanError's."""
+    return PydanticCustomError("refused", "{said}", {"said": message, "hint": hint})
 
 
 def read_yaml(path: Path) -> Any:
@@ -111,8 +117,11 @@ def _fault(item: Mapping[str, Any], document: Any, model: type[BaseModel], path:
         hint = did_you_mean(str(location[-1]), _fields_at(model, location[:-1]))
     elif item["type"] == "missing":
         message = "this field is missing"
-    elif "input" in item and not isinstance(item["input"], Mapping | list):
-        message += f", not {item['input']!r}"
+        hint = f"add `{location[-1]}: …`"
+    else:
+        hint = _hint(item)
+        if "input" in item and not isinstance(item["input"], Mapping | list):
+            message += f", not {item['input']!r}"
     return PlanError(
         message[0].lower() + message[1:],
         file=str(path),
@@ -120,6 +129,39 @@ def _fault(item: Mapping[str, Any], document: Any, model: type[BaseModel], path:
         field=field_name(location),
         hint=hint,
     )
+
+
+# What to write instead, by the beginning of pydantic's name for the error; in braces what its context holds.
+_INSTEAD = {
+    "int_": "write a whole number, without quotes",
+    "float_": "write a number, without quotes",
+    "finite_number": "write a number that is neither infinite nor .nan",
+    "string_type": "write a text; what looks like a number or a date needs quotes around it",
+    "string_pattern_mismatch": "it must look like {pattern}",
+    "string_too_short": "write a text that is not empty",
+    "string_too_long": "write at most {max_length} characters",
+    "bool_": "write true or false, without quotes",
+    "list_type": "write a list: [a, b], or lines that begin with `- `",
+    "too_short": "name at least {min_length}",
+    "dict_type": "write a mapping of fields: {{key: value}}, or indented lines",
+    "model_": "write a mapping of fields: {{key: value}}, or indented lines",
+    "literal_error": "write {expected}",
+    "greater_than_equal": "write {ge:g} or more",
+    "greater_than": "write more than {gt:g}",
+    "less_than_equal": "write {le:g} or less",
+    "less_than": "write less than {lt:g}",
+}
+
+
+def _hint(item: Mapping[str, Any]) -> str:
+    """What to write instead; a check of our own brings its hint along."""
+    context = item.get("ctx") or {}
+    given = item.get("input")
+    most = context.get("le")
+    if isinstance(most, float) and most == 1 and isinstance(given, int | float) and given <= 100:
+        return f"write a share between 0 and 1: {given:g} % is {given / 100:g}"
+    instead = next((said for kind, said in _INSTEAD.items() if item["type"].startswith(kind)), "{hint}")
+    return instead.format_map({"hint": "", **context})
 
 
 def _fields_at(model: type[BaseModel], location: Location) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -56,7 +56,7 @@ class HpaScaleOut(Saying):
         if not seen:
             hint = "check the name (namespace/name), and that the target's namespaces include it"
             return self.unproven(f"no HorizontalPodAutoscaler {self.expected.hpa} was seen", hint=hint, window=window)
-        cannot = self._cannot(seen, window)
+        cannot = self._cannot(seen[-1].value, _since(timeline, seen[-1]))
         if cannot is not None:
             return cannot
         cores = _cores(timeline, self.expected.hpa, window)
@@ -67,9 +67,14 @@ class HpaScaleOut(Saying):
             )
         return self._timed(timeline, seen, window, cores)
 
-    def _cannot(self, seen: list[Event], window: Window) -> Verdict | None:
-        """The failure of an autoscaler that is not allowed as many as expected."""
-        latest = seen[-1].value
+    def _cannot(self, latest: Mapping[str, Any], since: float) -> Verdict | None:
+        """
+        The failure of an autoscaler that is not allowed as many as expected.
+
+        Its evidence is the moment *since* when these are its bounds, so that it stands whatever became of the load: the
+        worse the missing pods are missed, the less load gets through.
+        """
+        window = Window(since, since)
         least, most = latest.get("min"), latest.get("max")
         hint = f"raise maxReplicas of {self.expected.hpa} to at least {self.expected.replicas}"
         if least is not None and least == most:
@@ -151,6 +156,18 @@ def _states(timeline: Timeline, hpa: str, window: Window) -> list[Event]:
     states = [e for e in timeline.events if e.kind in ("hpa.added", "hpa.changed") and e.subject == hpa]
     earlier = [e for e in states if e.at < window.start]
     return earlier[-1:] + [e for e in states if e.at in window]
+
+
+def _since(timeline: Timeline, latest: Event) -> float:
+    """Since when the autoscaler has had the bounds that it has in *latest*."""
+    since = latest.at
+    for event in reversed(timeline.events):
+        if event.at > latest.at or event.subject != latest.subject or not event.kind.startswith("hpa."):
+            continue
+        if any(event.value.get(bound) != latest.value.get(bound) for bound in ("min", "max")):
+            break
+        since = event.at
+    return since
 
 
 def _counts(timeline: Timeline, hpa: str) -> list[tuple[float, float]]:

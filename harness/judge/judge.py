@@ -72,9 +72,11 @@ def _verified(verifier: Verifier, timeline: Timeline) -> Verdict:
         )
     window = _evidence_window(verdict, timeline)
     blind = [said for source in verifier.needs if (said := blindness(timeline, source, window)) is not None]
-    return (
-        _demoted(verdict, blind, "see logs/ for the collector, and whether its source was killed") if blind else verdict
-    )
+    if not blind:
+        return verdict
+    # A load of which nothing is heard for a while was starved, and its own sentence says of what.
+    leads = verifier.claim != LoadDelivered.claim
+    return _demoted(verdict, blind, "see logs/ for the collector, and whether its source was killed", leads=leads)
 
 
 def _portable(trace: Sequence[str]) -> tuple[str, ...]:
@@ -92,16 +94,16 @@ def _evidence_window(verdict: Verdict, timeline: Timeline) -> Window:
     return load_window(timeline) or Window(0.0, recorded_until(timeline))
 
 
-def _demoted(verdict: Verdict, reasons: Sequence[str], hint: str) -> Verdict:
+def _demoted(verdict: Verdict, reasons: Sequence[str], hint: str, *, leads: bool = True) -> Verdict:
     """
     *verdict* as inconclusive for *reasons*, its own sentence kept.
 
-    What is inconclusive already gains evidence, and a first reason of which its own is most likely an effect: who reads
-    "only 30 requests" should not ask for more users when the run was interrupted.
+    What is inconclusive already gains evidence; and where the first of *reasons* *leads* it is said first, for its own
+    is most likely an effect: who reads "only 30 requests" should not ask for more users when the run was interrupted.
     """
     if verdict.outcome is Outcome.INCONCLUSIVE:
         evidence = (*verdict.evidence, *(reason for reason in reasons if reason not in verdict.evidence))
-        if reasons[0] in verdict.because:
+        if not leads or reasons[0] in verdict.because:
             return replace(verdict, evidence=evidence)
         return replace(verdict, because=f"{reasons[0]}, and {verdict.because}", hint=hint, evidence=evidence)
     because = f"{'; '.join(reasons)} (else {verdict.outcome}: {verdict.because})"
@@ -136,9 +138,10 @@ class _Ground:
 
 def _weighed(verifier: Verifier, verdict: Verdict, ground: _Ground) -> Verdict:
     """*verdict*, or inconclusive where what it rests on did not hold in its window; never better than it was."""
-    if verdict.claim in _GROUND:
-        return verdict
     window = _evidence_window(verdict, ground.timeline)
+    if verdict.claim in _GROUND:
+        cut = list(_cut_short(verdict, window, ground)) if verdict.outcome is Outcome.INCONCLUSIVE else []
+        return _demoted(verdict, cut, "run it again; see logs/") if cut else verdict
     reasons = [*_cut_short(verdict, window, ground), *_load_reasons(verifier, verdict, window, ground)]
     reasons += _machine_reasons(verifier, window, ground)
     if verdict.outcome is Outcome.PASS:  # what failed even without the fault stands

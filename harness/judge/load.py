@@ -63,6 +63,9 @@ def load_troubles(timeline: Timeline) -> list[Trouble]:
             found.append(Trouble(ran, said, own=True))
         else:
             found += _in_stage(timeline, stage.name, ran)
+    for event in timeline.of("load.overdue"):
+        said = f"the load did not end by itself within {event.value.get('seconds') or 0:.0f} s of its last stage"
+        found.append(Trouble(window, said, own=True))
     return found
 
 

@@ -48,7 +48,8 @@ def blindness(timeline: Timeline, source: str, window: Window) -> str | None:
         return f"there is no evidence from {source}: it never recorded anything"
     bound = BLIND[source]
     if seconds > bound:
-        return f"{source} was blind for {seconds:.0f} s of {window.start:.0f} to {window.end:.0f} s (at most {bound:.0f} s)"
+        said = f"{seconds:.0f}" if round(seconds) > bound else f"{seconds:.1f}"
+        return f"{source} was blind for {said} s of {window.start:.0f} to {window.end:.0f} s (at most {bound:.0f} s)"
     return None
 
 

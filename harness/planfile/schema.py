@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_type_hi
 from pydantic import BeforeValidator, Field, create_model, model_validator
 
 from harness.model.claims import CLAIMS, Bounds
-from harness.yamlfile import Strict
+from harness.yamlfile import Strict, refusal
 
 LONGEST = 7200.0  # seconds of load in all; the record is held in memory to be judged
 MOST_USERS = 10_000  # one Locust process is honest up to about here
@@ -21,7 +21,7 @@ def seconds(value: Any) -> Any:
     """Seconds from a number, or from text like `90s`, `2m` or `1m30s`; anything else passes through to be refused."""
     if isinstance(value, str):
         if not _DURATION.fullmatch(value):
-            raise ValueError("a number of seconds, or a duration like 90s, 2m or 1m30s, is expected")
+            raise refusal("a number of seconds, or a duration, is expected", "write it like 90, 90s, 2m or 1m30s")
         return sum(float(number) * _UNITS[unit] for number, unit in re.findall(r"(\d+(?:\.\d+)?)([hms])", value))
     return value
 
@@ -75,9 +75,9 @@ class ObjectiveFile(Strict):
     @model_validator(mode="after")
     def _threshold_with_latency(self) -> ObjectiveFile:
         if self.sli == "latency" and self.threshold is None:
-            raise ValueError("a latency objective needs `threshold`, in seconds")
+            raise refusal("a latency objective needs `threshold`, in seconds", "add `threshold: 0.5`, say")
         if self.sli == "availability" and self.threshold is not None:
-            raise ValueError("an availability objective has no `threshold`; write `sli: latency`, or leave it out")
+            raise refusal("an availability objective has no `threshold`", "write `sli: latency`, or leave it out")
         return self
 
 
@@ -101,7 +101,8 @@ class _OneClaim(Strict):
     @model_validator(mode="after")
     def _exactly_one(self) -> _OneClaim:
         if len(self.model_fields_set) != 1:
-            raise ValueError("exactly one verifier with its parameters is expected in each item of this list")
+            said = "exactly one verifier with its parameters is expected in each item of this list"
+            raise refusal(said, f"begin each with `- `; verifiers are {', '.join(sorted(CLAIMS))}")
         return self
 
 
@@ -135,5 +136,6 @@ class PlanFile(Strict):
     @model_validator(mode="after")
     def _claims_something(self) -> PlanFile:
         if not self.objectives and not self.expectations:
-            raise ValueError("a plan needs objectives or expectations: without any, no run could show anything")
+            said = "a plan needs objectives or expectations: without any, no run could show anything"
+            raise refusal(said, "see gamedays/first.yaml for some of each")
         return self

@@ -9,13 +9,13 @@ from pydantic import Field, field_validator
 
 from harness.model.errors import PlanError
 from harness.target.target import Aws, Credentials, Kubernetes, Target
-from harness.yamlfile import Strict, check, line_of, read_yaml
+from harness.yamlfile import Strict, check, line_of, read_yaml, refusal
 
 
 def _url(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("an http:// or https:// address is expected")
+        raise refusal("an http:// or https:// address is expected", "write it like http://198.18.1.14:9090")
     return value.rstrip("/")
 
 

@@ -1,7 +1,7 @@
 """
 Game-days on the real lab that must not pass, each with one thing wrong: the verdict, exit code and reason are right.
 
-In the order that costs least: what scales the stack out comes first, or last, so that few runs wait for it to settle.
+In the order that costs least: what scales the stack out comes last, for the next run to settle waits for minutes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from harness.target.clients import boto3_client
 from harness.target.target import Target
 from harness.target.targetfile import load_target
 from tests.lab.conftest import SharedLab
-from tests.lab.game_days import PLANS, GameDay, Verdicts, await_that, gameday, running
+from tests.lab.game_days import PLANS, Verdicts, await_that, gameday, running
 
 pytestmark = pytest.mark.lab
 ZONE = "us-east-1c"
@@ -83,36 +83,43 @@ def pods(cluster: client.ApiClient) -> dict[str, str]:
     return {pod.metadata.uid: pod.metadata.name for pod in found}
 
 
-def test_what_needs_a_prometheus_that_was_killed_is_inconclusive_and_the_rest_is_judged(
-    shared_lab: SharedLab, reports: Path
-) -> None:
-    with running("lost-prometheus", shared_lab, reports) as run:
-        run.await_event("load.stage", "spike")
-        shared_lab.do("stop", "prometheus", "--kill")
-        try:
-            run.await_event("observe.lost", "prometheus", within=15)
-            run.await_event("load.ended", within=120)
-        finally:
-            shared_lab.do("start", "prometheus")
+@pytest.fixture
+def capped(cluster: client.ApiClient) -> Iterator[None]:
+    """Both autoscalers may have three pods and no more; allowed more again once nothing calls for it any longer."""
+    api = client.AutoscalingV2Api(cluster)
+    scalers = {each.metadata.name: each.spec for each in api.list_namespaced_horizontal_pod_autoscaler("shop").items}
+
+    def allow(name: str, replicas: int) -> None:
+        api.patch_namespaced_horizontal_pod_autoscaler(name, "shop", {"spec": {"maxReplicas": replicas}})
+
+    def calm() -> bool:
+        found = api.list_namespaced_horizontal_pod_autoscaler("shop").items
+        used = [metric.resource.current.average_utilization for each in found for metric in each.status.current_metrics]
+        return bool(used) and max(used) < 60
+
+    for name, spec in scalers.items():
+        allow(name, spec.min_replicas)
+    yield
+    try:
+        await_that(calm, 90, "the autoscalers see that the load is over")
+    finally:
+        for name, spec in scalers.items():
+            allow(name, spec.max_replicas)
+
+
+@pytest.mark.usefixtures("capped")
+def test_an_hpa_whose_maximum_is_its_minimum_fails(shared_lab: SharedLab, reports: Path) -> None:
+    with running("capped-hpa", shared_lab, reports) as run:
         code = run.end()
     verdicts = run.verdicts
 
-    assert code == 2, run.said
-    assert verdicts.that("inconclusive") == ["hpa_scales_out: shop/front (spike)", "evidence_complete"]
-    assert verdicts.that("fail") == []
-    assert verdicts.that("pass") == [
-        "slo: available (baseline)",
-        "slo: available (spike)",
-        "pods_replaced: kill-pods",
-        "load_delivered",
-        "machine_not_saturated",
-        "faults_injected: kill-pods",
-        "everything_restored",
-        "run_complete",
-    ]
-    for title in verdicts.that("inconclusive"):
-        assert re.search(r"prometheus was blind for \d+ s of \d+ to \d+ s", verdicts.why(title)), verdicts.why(title)
-    assert "prometheus was blind for" in run.said
+    assert code == 1, run.said
+    assert verdicts.that("fail") == ["hpa_scales_out: shop/front (spike)"]
+    why = verdicts.why("hpa_scales_out: shop/front (spike)")
+    assert "maxReplicas equals minReplicas (3)" in why
+    assert "raise maxReplicas of shop/front to at least 5" in why
+    assert verdicts.that("inconclusive") == []
+    assert verdicts.that("pass") == ["slo: available (baseline)", "slo: available (spike)", *GROUND]
 
 
 def test_a_selector_that_matches_no_pod_is_refused_in_preview_and_nothing_is_touched(
@@ -154,8 +161,9 @@ def test_ctrl_c_undoes_the_faults_and_leaves_a_record_that_can_be_judged(
     assert judged.code == 2
     assert verdicts.that("fail") == []
     assert "everything_restored" in verdicts.that("pass")
-    assert "stopped by SIGINT" in verdicts.why("run_complete")
-    assert "stopped by SIGINT" in verdicts.why(f"zone_survived: {ZONE} (az-outage)")
+    for title in verdicts.that("inconclusive"):
+        assert re.match(r"the run was interrupted after \d+ s: stopped by SIGINT", verdicts.why(title))
+    assert {"run_complete", f"zone_survived: {ZONE} (az-outage)"} <= set(verdicts.that("inconclusive"))
 
 
 def test_a_killed_runner_is_undone_within_ten_seconds_and_the_next_run_passes(
@@ -181,8 +189,9 @@ def test_a_killed_runner_is_undone_within_ten_seconds_and_the_next_run_passes(
     verdicts = Verdicts.of(folder)
     assert judged.code == 2, judged.out
     assert verdicts.that("fail") == []
-    assert re.search(r"interrupted after \d+ s: the runner died", verdicts.why("run_complete"))
-    assert "the runner died" in verdicts.why(f"zone_survived: {ZONE} (az-outage)")
+    for title in verdicts.that("inconclusive"):
+        assert re.match(r"the run was interrupted after \d+ s: the runner died", verdicts.why(title))
+    assert {"run_complete", f"zone_survived: {ZONE} (az-outage)"} <= set(verdicts.that("inconclusive"))
     assert "everything_restored" in verdicts.that("pass")
     assert "INCONCLUSIVE" in judged.out
     assert (undone.code, "nothing is left to undo" in undone.out) == (0, True)
@@ -249,12 +258,9 @@ def test_a_load_generator_throttled_to_a_tenth_leaves_no_verdict_that_rests_on_l
         "hpa_scales_out: shop/front (steady)",
         "load_delivered",
     }
-    assert "stage 'steady'" in verdicts.why("load_delivered")
-    assert re.search(
-        r"event loop lagged over 0.25 s for \d+% of the time|\(\d+%\)|did not end", verdicts.why("load_delivered")
-    )
-    for title in ("slo: available (steady)", "slo: fast (steady)"):
-        assert "stage 'steady'" in verdicts.why(title)
+    starved = r"in stage 'steady' the generator's event loop lagged over 0.25 s for \d+% of the time"
+    for title in set(verdicts.that("inconclusive")) - {"evidence_complete"}:
+        assert re.match(starved, verdicts.why(title)), verdicts.why(title)
     assert {"everything_restored", "run_complete"} <= set(verdicts.that("pass"))
 
 
@@ -273,49 +279,50 @@ def throttled(process: psutil.Process, cores: float) -> Iterator[None]:
         group.rmdir()
 
 
-@pytest.fixture
-def capped_front(cluster: client.ApiClient) -> Iterator[None]:
-    scalers = client.AutoscalingV2Api(cluster)
-    most = scalers.read_namespaced_horizontal_pod_autoscaler("front", "shop").spec.max_replicas
-
-    def allow(replicas: int) -> None:
-        scalers.patch_namespaced_horizontal_pod_autoscaler("front", "shop", {"spec": {"maxReplicas": replicas}})
-
-    allow(3)
-    yield
-    allow(most)
-
-
-@pytest.mark.usefixtures("capped_front")
-def test_an_hpa_whose_maximum_is_its_minimum_fails(shared_lab: SharedLab, reports: Path) -> None:
-    with running("capped-hpa", shared_lab, reports) as run:
+def test_what_needs_a_prometheus_that_was_killed_is_inconclusive_and_the_rest_is_judged(
+    shared_lab: SharedLab, reports: Path
+) -> None:
+    with running("lost-prometheus", shared_lab, reports) as run:
+        run.await_event("load.stage", "spike")
+        shared_lab.do("stop", "prometheus", "--kill")
+        try:
+            run.await_event("observe.lost", "prometheus", within=15)
+            run.await_event("load.ended", within=120)
+        finally:
+            shared_lab.do("start", "prometheus")
         code = run.end()
     verdicts = run.verdicts
 
-    assert code == 1, run.said
-    assert verdicts.that("fail") == ["hpa_scales_out: shop/front (spike)"]
-    why = verdicts.why("hpa_scales_out: shop/front (spike)")
-    assert "maxReplicas equals minReplicas (3)" in why
-    assert "raise maxReplicas of shop/front to at least 5" in why
-    assert verdicts.that("inconclusive") == []
-    assert verdicts.that("pass") == ["slo: available (baseline)", "slo: available (spike)", *GROUND]
+    assert code == 2, run.said
+    assert verdicts.that("inconclusive") == ["hpa_scales_out: shop/front (spike)", "evidence_complete"]
+    assert verdicts.that("fail") == []
+    assert verdicts.that("pass") == [
+        "slo: available (baseline)",
+        "slo: available (spike)",
+        "pods_replaced: kill-pods",
+        "load_delivered",
+        "machine_not_saturated",
+        "faults_injected: kill-pods",
+        "everything_restored",
+        "run_complete",
+    ]
+    for title in verdicts.that("inconclusive"):
+        assert re.search(r"prometheus was blind for \d+ s of \d+ to \d+ s", verdicts.why(title)), verdicts.why(title)
+    assert "prometheus was blind for" in run.said
 
 
-@pytest.fixture
-def stopped_autoscaler(shared_lab: SharedLab) -> Iterator[None]:
-    shared_lab.do("stop", "cluster-autoscaler")
-    yield
-    shared_lab.do("start", "cluster-autoscaler")
-
-
-@pytest.mark.usefixtures("stopped_autoscaler")
 def test_a_stopped_cluster_autoscaler_fails_when_pods_do_not_fit(
     shared_lab: SharedLab, cluster: client.ApiClient, reports: Path
 ) -> None:
-    with running("stopped-autoscaler", shared_lab, reports) as run:
-        run.await_event("load.stage", "after")
-        stayed = unschedulable(cluster)
-        code = run.end()
+    shared_lab.do("stop", "cluster-autoscaler")
+    try:
+        with running("stopped-autoscaler", shared_lab, reports) as run:
+            run.await_event("load.ended")
+            stayed = unschedulable(cluster)
+            shared_lab.do("start", "cluster-autoscaler")  # what was broken is mended, so that the run need not wait
+            code = run.end()
+    finally:
+        shared_lab.do("start", "cluster-autoscaler")
     verdicts = run.verdicts
 
     assert code == 1, run.said
@@ -323,9 +330,10 @@ def test_a_stopped_cluster_autoscaler_fails_when_pods_do_not_fit(
     assert verdicts.that("fail") == ["cluster_autoscaler_adds_nodes: spike"]
     why = verdicts.why("cluster_autoscaler_adds_nodes: spike")
     assert "no group was raised within 30 s of the first pod that did not fit" in why
+    assert re.search(r"still without a node then: shop/(front|back)-", why)
     assert "is the Cluster Autoscaler running?" in why
     assert verdicts.that("inconclusive") == []
-    assert "hpa_scales_out: shop/front (spike)" in verdicts.that("pass")
+    assert verdicts.that("pass") == ["slo: available (baseline)", "slo: available (spike)", *GROUND]
 
 
 def unschedulable(cluster: client.ApiClient) -> list[str]:

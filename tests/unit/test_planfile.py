@@ -170,6 +170,7 @@ def test_a_malformed_plan_is_refused_with_file_line_field_and_hint(folder, case)
     assert f"plan.yaml:{line}" in text
     assert field in text
     assert said in text
+    assert error.hint
     assert hint in text
     assert ExitCode.BAD_PLAN == 3
 

@@ -41,6 +41,7 @@ def dead(story):
 
 def test_a_dead_autoscaler_fails(story):
     failed(dead(story), "no group was raised within 90 s", "is the Cluster Autoscaler running?")
+    failed(dead(story), "still without a node then: shop/front-abc-5 and 1 more", "")
 
 
 def test_what_the_autoscaler_said_is_quoted(story):

@@ -32,6 +32,16 @@ def test_an_autoscaler_whose_bounds_are_equal_fails_with_that_reason(story):
     assert "at least 5" in verdict.hint
 
 
+def test_the_evidence_of_equal_bounds_is_the_moment_since_when_they_are(story):
+    capped = stuck(story).changed("hpa.", max=3)
+    before = capped.verdict(CLAIM).window
+    lately = stuck(story).plus(Event(70, "kubernetes", "hpa.changed", "shop/front", {"min": 3, "max": 3, "current": 3}))
+    lately = lately.without(lambda e: e.at > 70 and e.kind == "hpa.changed")
+
+    assert before == (2, 2)
+    assert lately.verdict(CLAIM).window == (70, 70)
+
+
 def test_a_maximum_below_what_is_expected_fails(story):
     verdict = stuck(story).changed("hpa.", max=4).verdict(CLAIM)
 

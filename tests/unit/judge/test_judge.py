@@ -51,6 +51,38 @@ def test_a_source_lost_in_the_middle_leaves_no_pass_to_what_needs_it(story, sour
             assert "else pass: " in verdict.because
 
 
+def test_what_is_inconclusive_for_want_of_a_source_names_the_source_first(story):
+    cut = story.plus(Event(60, "prometheus", "observe.lost", "prometheus", {"error": "refused"}))
+    cut = cut.series("container_cpu_usage_seconds_total", lambda t, v: v if t < 60 else float("nan"))
+    verdict = cut.verdict("hpa_scales_out")
+
+    assert verdict.because.startswith("prometheus was blind for 89 s")
+    assert "no CPU usage" in verdict.because
+    assert "whether its source was killed" in verdict.hint
+
+
+def test_a_load_that_fell_silent_is_told_by_what_starved_it(story):
+    starved = story.series("load.lag", lambda t, v: 0.4).series("load.users", lambda t, v: v)
+    starved = replace(
+        starved, timeline=replace(starved.timeline, series=silent(starved.timeline.series, "load.", 60, 70))
+    )
+    verdict = starved.verdict("load_delivered")
+
+    assert "event loop lagged" in verdict.because
+    assert not verdict.because.startswith("load was blind")
+    assert any("load was blind" in said for said in verdict.evidence)
+
+
+def silent(all_series, prefix, since, until):
+    """*all_series* without the samples from *since* to *until* of those whose names begin with *prefix*."""
+
+    def cut(one):
+        kept = [(t, v) for t, v in zip(one.times, one.values, strict=True) if not since <= t < until]
+        return replace(one, times=tuple(t for t, _ in kept), values=tuple(v for _, v in kept))
+
+    return tuple(cut(one) if one.metric.startswith(prefix) else one for one in all_series)
+
+
 def test_a_collector_that_stopped_early_was_blind_from_then_on(story):
     early = story.without(lambda e: e.kind == "observe.stopped" and e.subject == "kubernetes")
     early = early.plus(Event(60, "kubernetes", "observe.stopped", "kubernetes"))
@@ -84,11 +116,20 @@ def test_a_saturated_machine_makes_what_lies_in_its_span_inconclusive(story):
 
 
 def test_too_little_load_excuses_the_autoscalers_and_takes_every_pass(story):
-    slow = story.series("load.started", lambda t, v: v * 0.5).changed("hpa.", max=3)
+    stuck = story.changed("deployment.", ready=3).changed("hpa.", current=3)
+    assert stuck.verdict("hpa_scales_out").outcome is Outcome.FAIL
+    slow = stuck.series("load.started", lambda t, v: v * 0.5)
 
     assert slow.verdict("load_delivered").outcome is Outcome.INCONCLUSIVE
     assert slow.verdict("hpa_scales_out").outcome is Outcome.INCONCLUSIVE
     assert slow.verdict("slo: fast while calm").outcome is Outcome.INCONCLUSIVE
+
+
+def test_too_little_load_does_not_excuse_an_autoscaler_that_may_not_scale_at_all(story):
+    capped = story.changed("hpa.", max=3).series("load.started", lambda t, v: v * 0.5)
+
+    assert capped.verdict("load_delivered").outcome is Outcome.INCONCLUSIVE
+    assert capped.verdict("hpa_scales_out").outcome is Outcome.FAIL
 
 
 def test_too_little_load_does_not_excuse_errors_unless_the_generator_itself_was_at_fault(story):
@@ -119,6 +160,17 @@ def test_trouble_in_the_next_stage_does_not_reach_back_into_this_one(story):
 
     assert late.verdicts()["slo: available while calm (spike)"].outcome is Outcome.PASS
     assert late.verdict("slo: available under faults").outcome is Outcome.INCONCLUSIVE
+
+
+def test_an_interrupted_run_is_told_first_where_it_explains_what_is_missing(story):
+    cut = story.without(lambda e: e.at > 190).plus(
+        Event(190, "runner", "run.interrupted", "r", {"reason": "stopped by SIGINT"})
+    )
+    verdicts = cut.verdicts()
+
+    for title in ("slo: available under faults (faults)", "load_delivered", "faults_injected: az-outage"):
+        assert verdicts[title].outcome is Outcome.INCONCLUSIVE
+        assert verdicts[title].because.startswith("the run was interrupted after 190 s: stopped by SIGINT, and ")
 
 
 def test_a_killed_runner_leaves_what_was_over_and_makes_the_rest_inconclusive(story):

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from harness.judge.load import saturated_spans
-from harness.model.timeline import Window
+from harness.model.timeline import Event, Window
 from harness.model.verdict import Outcome
 
 
@@ -37,6 +37,13 @@ def test_a_generator_that_starts_a_tenth_of_the_journeys_delivers_no_load(story)
 )
 def test_a_generator_in_distress_delivers_no_load(story, metric, value, said):
     troubled(story.series(metric, lambda t, v: value if 60 < t < 120 else v), said)
+
+
+def test_a_load_that_had_to_be_ended_is_not_delivered(story):
+    overdue = story.plus(Event(340, "runner", "load.overdue", "spike.py", {"seconds": 60}))
+
+    troubled(overdue, "did not end by itself within 60 s of its last stage")
+    assert overdue.verdict("slo: fast while calm").outcome is Outcome.INCONCLUSIVE
 
 
 def test_a_short_distress_is_no_trouble(story):
