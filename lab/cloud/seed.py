@@ -9,18 +9,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 from botocore.config import Config
 
 from lab.context import REGION, SUBNETS, ZONES, Settings
-
-if TYPE_CHECKING:
-    from mypy_boto3_autoscaling import AutoScalingClient
-    from mypy_boto3_autoscaling.type_defs import TagTypeDef
-    from mypy_boto3_ec2 import EC2Client
-    from mypy_boto3_ec2.type_defs import FilterTypeDef
 
 VPC_CIDR = "198.18.0.0/16"
 VPC_NAME = "lab"
@@ -51,7 +45,7 @@ def group_name(zone: str) -> str:
 def client(service: str, endpoint: str) -> Any:
     """A boto3 client of the lab's account; the keys are the ones in the lab's credentials file."""
     return boto3.client(
-        service,  # type: ignore[call-overload]  # the name is not a literal here
+        service,
         region_name=REGION,
         endpoint_url=endpoint,
         aws_access_key_id="lab",
@@ -70,7 +64,7 @@ def write_credentials(path: Path) -> None:
     os.replace(unfinished, path)  # noqa: PTH105  # atomic, over what is there
 
 
-def _named(name: str) -> list[FilterTypeDef]:
+def _named(name: str) -> list[dict[str, Any]]:
     return [{"Name": "tag:Name", "Values": [name]}]
 
 
@@ -78,18 +72,18 @@ def _tags(resource: str, name: str, *more: dict[str, str]) -> list[Any]:
     return [{"ResourceType": resource, "Tags": [{"Key": "Name", "Value": name}, *more]}]
 
 
-def _vpc(ec2: EC2Client) -> str:
+def _vpc(ec2: Any) -> str:
     found = ec2.describe_vpcs(Filters=_named(VPC_NAME))["Vpcs"]
     if found:
-        return found[0]["VpcId"]
+        return str(found[0]["VpcId"])
     made = ec2.create_vpc(CidrBlock=VPC_CIDR, TagSpecifications=_tags("vpc", VPC_NAME))
-    return made["Vpc"]["VpcId"]
+    return str(made["Vpc"]["VpcId"])
 
 
-def _subnet(ec2: EC2Client, vpc: str, zone: str) -> str:
+def _subnet(ec2: Any, vpc: str, zone: str) -> str:
     found = ec2.describe_subnets(Filters=[*_named(zone), {"Name": "vpc-id", "Values": [vpc]}])["Subnets"]
     if found:
-        return found[0]["SubnetId"]
+        return str(found[0]["SubnetId"])
     made = ec2.create_subnet(
         VpcId=vpc,
         CidrBlock=str(SUBNETS[zone].network),
@@ -98,17 +92,17 @@ def _subnet(ec2: EC2Client, vpc: str, zone: str) -> str:
             "subnet", zone, ALLOWED, {"Key": f"kubernetes.io/cluster/{CLUSTER}", "Value": "shared"}
         ),
     )
-    return made["Subnet"]["SubnetId"]
+    return str(made["Subnet"]["SubnetId"])
 
 
-def _template(ec2: EC2Client) -> None:
+def _template(ec2: Any) -> None:
     found = ec2.describe_launch_templates(Filters=[{"Name": "launch-template-name", "Values": [TEMPLATE]}])
     if not found["LaunchTemplates"]:
         data: Any = {"ImageId": IMAGE, "InstanceType": INSTANCE_TYPE}
         ec2.create_launch_template(LaunchTemplateName=TEMPLATE, LaunchTemplateData=data)
 
 
-def group_tags(zone: str, name: str) -> list[TagTypeDef]:
+def group_tags(zone: str, name: str) -> list[dict[str, Any]]:
     """The tags of group *name* in *zone*: what the autoscaler finds it by, what its nodes will be, and that it may be harmed."""
     node = "k8s.io/cluster-autoscaler/node-template"
     own = {"Name": name, ALLOWED["Key"]: ALLOWED["Value"], f"kubernetes.io/cluster/{CLUSTER}": "owned"}
@@ -134,7 +128,7 @@ def group_tags(zone: str, name: str) -> list[TagTypeDef]:
     ]
 
 
-def _group(autoscaling: AutoScalingClient, zone: str, subnet: str, settings: Settings) -> str:
+def _group(autoscaling: Any, zone: str, subnet: str, settings: Settings) -> str:
     name = group_name(zone)
     if not autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[name])["AutoScalingGroups"]:
         autoscaling.create_auto_scaling_group(
@@ -153,8 +147,8 @@ def _group(autoscaling: AutoScalingClient, zone: str, subnet: str, settings: Set
 
 def seed(endpoint: str, settings: Settings) -> Seeded:
     """The account behind *endpoint* holds all that the lab needs; botocore's errors pass through."""
-    ec2: EC2Client = client("ec2", endpoint)
-    autoscaling: AutoScalingClient = client("autoscaling", endpoint)
+    ec2: Any = client("ec2", endpoint)
+    autoscaling: Any = client("autoscaling", endpoint)
     vpc = _vpc(ec2)
     subnets = {zone: _subnet(ec2, vpc, zone) for zone in ZONES}
     _template(ec2)
