@@ -36,7 +36,9 @@ class Progress:
         self._expected = seconds
 
     def say(self, step: str) -> None:
-        """The next step began."""
+        """The next step began; saying the same again says nothing."""
+        if step == self._step:
+            return
         self._step = step
         if not self._quiet and self._status is None:
             self._console.print(self._line(), markup=False, soft_wrap=True)
