@@ -37,7 +37,7 @@ from harness.target.target import Target
 
 RESTORED_WITHIN = 120.0  # nodes need their kubelets' next heartbeat and pods their back-off after a zone is back
 LOAD_STARTS_WITHIN = 60.0
-LOAD_ENDS_WITHIN = 60.0
+LOAD_ENDS_WITHIN = 30.0  # three times what users get to finish their journeys
 TICK = 0.2
 
 Say = Callable[[str], None]

@@ -169,7 +169,8 @@ def _unsuccessful(timeline: Timeline, fault: str) -> list[str]:
         if activity.get("type") == "action" and item.get("status") != "succeeded":
             trace = item.get("exception") or []
             last = str(trace[-1] if isinstance(trace, list) and trace else trace or "no reason given").strip()
-            wrong.append(f"action {activity.get('name')!r} {item.get('status')}: {last}")
+            how = item.get("status") or "did not come to its end"  # Chaos Toolkit gives none to what it was stopped in
+            wrong.append(f"action {activity.get('name')!r} {how}: {last}")
     if not any((item.get("activity") or {}).get("type") == "action" for item in activities):
         wrong.append("its journal holds no action")
     return wrong

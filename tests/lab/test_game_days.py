@@ -9,12 +9,8 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -22,15 +18,13 @@ import pytest
 from kubernetes import client, config
 
 from harness.chaos.processes import members
-from harness.target.clients import boto3_client
-from harness.target.target import Target
 from harness.target.targetfile import load_target
 from tests.lab.conftest import SharedLab
-from tests.lab.game_days import PLANS, Verdicts, await_that, gameday, running
+from tests.lab.game_days import PLANS, GameDay, await_that, gameday, running
+from tests.lab.witnesses import Zone, bystanders, pods, throttled, unschedulable
 
 pytestmark = pytest.mark.lab
 ZONE = "us-east-1c"
-KUBELET = 10250
 GROUND = [
     "load_delivered",
     "machine_not_saturated",
@@ -50,37 +44,9 @@ def cluster(shared_lab: SharedLab) -> client.ApiClient:
     return config.new_client_from_config(config_file=str(shared_lab.admin))
 
 
-class Zone:
-    """The zone that is cut off, seen in the AWS API and on the wire."""
-
-    def __init__(self, target: Target, cluster: client.ApiClient) -> None:
-        self._ec2 = boto3_client(target, "ec2")
-        nodes = client.CoreV1Api(cluster).list_node(label_selector=f"topology.kubernetes.io/zone={ZONE}").items
-        self._node = next(a.address for a in nodes[0].status.addresses if a.type == "InternalIP")
-
-    def associations(self) -> dict[str, str]:
-        acls = self._ec2.describe_network_acls()["NetworkAcls"]
-        return {each["SubnetId"]: each["NetworkAclId"] for acl in acls for each in acl["Associations"]}
-
-    def acls(self) -> set[str]:
-        return {acl["NetworkAclId"] for acl in self._ec2.describe_network_acls()["NetworkAcls"]}
-
-    def is_reached(self) -> bool:
-        try:
-            socket.create_connection((self._node, KUBELET), timeout=0.5).close()
-        except OSError:
-            return False
-        return True
-
-
 @pytest.fixture
 def zone(shared_lab: SharedLab, cluster: client.ApiClient) -> Zone:
-    return Zone(load_target(shared_lab.target), cluster)
-
-
-def pods(cluster: client.ApiClient) -> dict[str, str]:
-    found = client.CoreV1Api(cluster).list_namespaced_pod("shop").items
-    return {pod.metadata.uid: pod.metadata.name for pod in found}
+    return Zone(ZONE, load_target(shared_lab.target), cluster)
 
 
 @pytest.fixture
@@ -150,20 +116,34 @@ def test_ctrl_c_undoes_the_faults_and_leaves_a_record_that_can_be_judged(
         assert not zone.is_reached()
         os.killpg(run.process.pid, signal.SIGINT)  # as a terminal does it: to all of the foreground
         code = run.end()
-    judged = gameday("judge", run.folder.path)
-    verdicts = Verdicts.of(run.folder.path)
 
     assert code == 130
     assert "interrupted: stopped by SIGINT" in run.said
     assert zone.is_reached()
     assert (zone.associations(), zone.acls()) == before
     assert members(run.folder) == {}
-    assert judged.code == 2
-    assert verdicts.that("fail") == []
-    assert "everything_restored" in verdicts.that("pass")
+    assert_inconclusive_because(run, "stopped by SIGINT")
+
+
+def assert_inconclusive_because(run: GameDay, reason: str) -> None:
+    """The record of an interrupted run can be read, and is judged inconclusive for *reason*, but restored."""
+    judged = gameday("judge", run.folder.path)
+    verdicts = run.verdicts
+
+    assert judged.code == 2, judged.out
+    assert "INCONCLUSIVE" in judged.out
+    assert verdicts.that("pass") == ["machine_not_saturated", "evidence_complete", "everything_restored"]
+    assert verdicts.that("inconclusive") == [
+        "slo: available (outage)",
+        f"zone_survived: {ZONE} (az-outage)",
+        "load_delivered",
+        "faults_injected: az-outage",
+        "run_complete",
+    ]
     for title in verdicts.that("inconclusive"):
-        assert re.match(r"the run was interrupted after \d+ s: stopped by SIGINT", verdicts.why(title))
-    assert {"run_complete", f"zone_survived: {ZONE} (az-outage)"} <= set(verdicts.that("inconclusive"))
+        assert re.match(rf"the run was interrupted after \d+ s: {reason}", verdicts.why(title)), verdicts.why(title)
+    assert gameday("report", run.folder.path).code == 2
+    assert (run.folder.path / "report.html").stat().st_size > 10_000
 
 
 def test_a_killed_runner_is_undone_within_ten_seconds_and_the_next_run_passes(
@@ -171,7 +151,8 @@ def test_a_killed_runner_is_undone_within_ten_seconds_and_the_next_run_passes(
 ) -> None:
     before = zone.associations(), zone.acls()
     with bystanders() as others, running("outage", shared_lab, reports) as run:
-        run.await_event("fault.injected", "az-outage")
+        cut = run.await_event("fault.injected", "az-outage")["at"]
+        await_that(lambda: time.time() > cut + 12, 15, "the middle of the outage")
         assert zone.associations() != before[0]
         assert not zone.is_reached()
         run.process.kill()
@@ -183,20 +164,9 @@ def test_a_killed_runner_is_undone_within_ten_seconds_and_the_next_run_passes(
         assert [other.poll() for other in others] == [None] * len(others)
         assert not_running(shared_lab) == []
 
-    folder = run.folder.path
-    judged = gameday("judge", folder)
-    undone = gameday("undo", folder, "--target", shared_lab.target)
-    verdicts = Verdicts.of(folder)
-    assert judged.code == 2, judged.out
-    assert verdicts.that("fail") == []
-    for title in verdicts.that("inconclusive"):
-        assert re.match(r"the run was interrupted after \d+ s: the runner died", verdicts.why(title))
-    assert {"run_complete", f"zone_survived: {ZONE} (az-outage)"} <= set(verdicts.that("inconclusive"))
-    assert "everything_restored" in verdicts.that("pass")
-    assert "INCONCLUSIVE" in judged.out
+    assert_inconclusive_because(run, "the runner died")
+    undone = gameday("undo", run.folder.path, "--target", shared_lab.target)
     assert (undone.code, "nothing is left to undo" in undone.out) == (0, True)
-    assert gameday("report", folder).code == 2
-    assert (folder / "report.html").stat().st_size > 10_000
 
     with running("outage", shared_lab, reports.with_name("second")) as second:
         code = second.end()
@@ -213,23 +183,6 @@ def test_a_killed_runner_is_undone_within_ten_seconds_and_the_next_run_passes(
         "run_complete",
     ]
     assert (zone.associations(), zone.acls()) == before
-
-
-@contextmanager
-def bystanders() -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Processes that look like a run's and are none: a locust and a chaos by name, one of another run's environment."""
-    nap = "import time; time.sleep(600)"
-    argvs = [[sys.executable, "-c", nap, name] for name in ("locust", "chaos run", "harness.chaos.watchdog")]
-    started = [
-        subprocess.Popen(argv, env={**os.environ, "GAMEDAY_RUN": "/tmp/another"}, start_new_session=True)
-        for argv in argvs
-    ]
-    try:
-        yield started
-    finally:
-        for each in started:
-            each.kill()
-            each.wait()
 
 
 def not_running(lab: SharedLab) -> list[str]:
@@ -262,21 +215,6 @@ def test_a_load_generator_throttled_to_a_tenth_leaves_no_verdict_that_rests_on_l
     for title in set(verdicts.that("inconclusive")) - {"evidence_complete"}:
         assert re.match(starved, verdicts.why(title)), verdicts.why(title)
     assert {"everything_restored", "run_complete"} <= set(verdicts.that("pass"))
-
-
-@contextmanager
-def throttled(process: psutil.Process, cores: float) -> Iterator[None]:
-    """*process* gets *cores* of CPU at most, in a cgroup of our own that is gone afterwards."""
-    group = Path(f"/sys/fs/cgroup/cpu/gdtry-throttle-{os.getpid()}")
-    group.mkdir()
-    try:
-        (group / "cpu.cfs_period_us").write_text("100000")
-        (group / "cpu.cfs_quota_us").write_text(str(max(1000, round(cores * 100_000))))  # the kernel takes no less
-        (group / "cgroup.procs").write_text(str(process.pid))
-        yield
-    finally:
-        await_that(lambda: not (group / "cgroup.procs").read_text(), 30, "the throttled process has ended")
-        group.rmdir()
 
 
 def test_what_needs_a_prometheus_that_was_killed_is_inconclusive_and_the_rest_is_judged(
@@ -334,12 +272,3 @@ def test_a_stopped_cluster_autoscaler_fails_when_pods_do_not_fit(
     assert "is the Cluster Autoscaler running?" in why
     assert verdicts.that("inconclusive") == []
     assert verdicts.that("pass") == ["slo: available (baseline)", "slo: available (spike)", *GROUND]
-
-
-def unschedulable(cluster: client.ApiClient) -> list[str]:
-    found = client.CoreV1Api(cluster).list_namespaced_pod("shop", field_selector="status.phase=Pending").items
-    return [
-        pod.metadata.name
-        for pod in found
-        if any(c.type == "PodScheduled" and c.reason == "Unschedulable" for c in pod.status.conditions or ())
-    ]
