@@ -11,6 +11,7 @@ from harness.target.clients import boto3_client, kubernetes_client
 from harness.target.target import Target
 
 State = dict[str, Any]
+LEAVING = "ToBeDeletedByClusterAutoscaler"  # the taint that the Cluster Autoscaler sets before it ends an instance
 
 
 def read_state(target: Target) -> State:
@@ -78,6 +79,8 @@ def unsettled(target: Target, settle: Settle) -> list[str]:
     waits = [f"{key.replace('_', ' ')}: {', '.join(v)}" for key, v in state.items() if key != "network_acls" and v]
     if settle.hpas_at_minimum:
         waits += _above_minimum_hpas(target)
+    if settle.groups_at_minimum:
+        waits += _leaving_nodes(target)
     if settle.groups_at_minimum and target.aws is not None:
         client = boto3_client(target, "autoscaling")
         names = list(target.aws.autoscaling_groups)
@@ -87,6 +90,16 @@ def unsettled(target: Target, settle: Settle) -> list[str]:
             if len(group["Instances"]) != group["MinSize"]
         ]
     return waits
+
+
+def _leaving_nodes(target: Target) -> list[str]:
+    """Nodes that the Cluster Autoscaler has given up: their group has forgotten them, Kubernetes has not yet."""
+    nodes = kubernetes.client.CoreV1Api(kubernetes_client(target)).list_node(_request_timeout=10).items
+    return [
+        f"node {node.metadata.name} is on its way out"
+        for node in nodes
+        if any(taint.key == LEAVING for taint in node.spec.taints or ())
+    ]
 
 
 def _above_minimum_hpas(target: Target) -> list[str]:
