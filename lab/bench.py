@@ -15,6 +15,7 @@ import kubernetes.client
 import kubernetes.config
 
 from lab.context import REGION, STATE
+from lab.kubernetes.images import PYTHON
 from lab.tools.cache import cache
 
 PROGRAMS = Path(sys.executable).parent
@@ -74,7 +75,9 @@ def _node_join() -> dict[str, float]:
     session: Any = boto3.session.Session(region_name=REGION)
     credentials = {"aws_access_key_id": "lab", "aws_secret_access_key": "lab"}
     group = session.client("autoscaling", endpoint_url="http://198.18.1.13:5000", **credentials)
-    core = kubernetes.client.CoreV1Api(kubernetes.config.new_client_from_config(str(STATE / "kubeconfig")))
+    admin = kubernetes.config.new_client_from_config(str(STATE / "pki" / "admin.kubeconfig"))
+    core = kubernetes.client.CoreV1Api(admin)
+    image = core.list_namespaced_pod("shop").items[0].spec.containers[0].image
     known = {node.metadata.name for node in core.list_node().items}
     desired = group.describe_auto_scaling_groups(AutoScalingGroupNames=[GROUP])["AutoScalingGroups"][0][
         "DesiredCapacity"
@@ -83,7 +86,7 @@ def _node_join() -> dict[str, float]:
     group.set_desired_capacity(AutoScalingGroupName=GROUP, DesiredCapacity=desired + 1)
     node = _awaited(lambda: _new_ready_node(core, known), "a new node to be Ready")
     ready = time.monotonic() - began
-    core.create_namespaced_pod("default", _pod(node))
+    core.create_namespaced_pod("default", _pod(node, image))
     _awaited(
         lambda: core.read_namespaced_pod("bench", "default").status.phase == "Running" or None,
         "a pod to run on the node",
@@ -101,8 +104,9 @@ def _new_ready_node(core: Any, known: set[str]) -> str | None:
     return None
 
 
-def _pod(node: str) -> dict[str, Any]:
-    container = {"name": "pause", "image": "198.18.1.12:5000/pause:latest", "resources": {"requests": {"cpu": "10m"}}}
+def _pod(node: str, image: str) -> dict[str, Any]:
+    """A pod that sleeps, of the shop's image: what a new node has to pull first, and large."""
+    container = {"name": "bench", "image": image, "command": [PYTHON, "-c", "import time; time.sleep(600)"]}
     return {
         "metadata": {"name": "bench"},
         "spec": {"nodeName": node, "containers": [container], "tolerations": [{"operator": "Exists"}]},
